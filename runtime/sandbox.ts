@@ -1,0 +1,149 @@
+/**
+ * The seam between "what a build is" and "how it is isolated".
+ *
+ * Lifecycle of one build:
+ *
+ *   open(spec)            one ephemeral layer of hard size, one workspace, one set of limits
+ *     .start(container)   a container: image layers below, the ephemeral layer above; zero or more
+ *        .run(command)    commands one after another or side by side in that container
+ *        .signal()        to every process of the container
+ *        .kill()          the container and all its processes; its files stay until destroy()
+ *     .list()/.read()     files of the workspace, by a trusted reader without network, after the kill
+ *     .usage()            what the kernel counted
+ *     .destroy()          everything goes; resolves when nothing is left
+ *
+ * Rules every implementation keeps (test/runtime/contract.ts runs on all of them):
+ * - open() and start() do not wait: work is queued in order, and whatever goes wrong there rejects the
+ *   next call that waits (run, list, read, usage) with a SandboxError.
+ * - A command that fails is a value (Exit), never an exception. Only platform trouble throws.
+ * - Output of a command reaches its sink complete and in order before run() resolves. A sink that returns a
+ *   promise is waited for: a slow reader slows the build and loses nothing.
+ * - destroy() may be called at any time, any number of times, also after a failed open().
+ * - If this process dies by SIGKILL, the kernel does what destroy() would have done.
+ */
+
+/** Hard limits of one build. */
+export interface Limits {
+  /** CPU time per wall time; 1.5 is one and a half processors. */
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  /** Size of everything the build writes, workspace included. */
+  readonly diskBytes: number;
+  /** Files and directories the build may create. */
+  readonly diskInodes: number;
+  /** Processes and threads at one time. */
+  readonly pids: number;
+  /** RLIMIT_NOFILE of each process; lowered to the hard limit of this process where that is less. */
+  readonly openFiles: number;
+}
+
+/** The directory that all containers of a build share. */
+export interface Workspace {
+  /** Where containers see it: absolute, normalised, not `/`. */
+  readonly path: string;
+  /** A directory of the host that is the read-only lower layer; undefined: an empty workspace. */
+  readonly source: string | undefined;
+  /** Paths below source, relative, that containers do not see. */
+  readonly hidden: readonly string[];
+}
+
+export interface SandboxSpec {
+  /** Unique among running builds; `[a-zA-Z0-9-]{1,64}`. */
+  readonly id: string;
+  readonly limits: Limits;
+  readonly workspace: Workspace;
+}
+
+/** The read-only root of a container, as the image store hands it out. */
+export interface RootLayers {
+  /** Absolute directories, bottom first, in overlayfs form (char 0/0 whiteouts, trusted.overlay.opaque). */
+  readonly layers: readonly string[];
+  /** A file locked shared (flock) while the sandbox lives, so that the layers are not removed. */
+  readonly lock: string;
+}
+
+export interface ContainerSpec {
+  /** Unique within the sandbox; `[a-z0-9-]{1,32}`. */
+  readonly name: string;
+  readonly root: RootLayers;
+}
+
+export interface Command {
+  /** argv; argv[0] is looked up in PATH of env, inside the container. */
+  readonly args: readonly [string, ...string[]];
+  readonly env: Readonly<Record<string, string>>;
+  /** Absolute, inside the container. */
+  readonly cwd: string;
+  /** `name`, `uid`, `name:group` or `uid:gid`, as in an image's USER; resolved in the container. Default root. */
+  readonly user?: string;
+}
+
+/**
+ * Why a command ended. `code` is its exit code, 128+n when signal n ended it, 126 or 127 when it could not be
+ * started. The other reasons come from the kernel's counters and stand whatever the code says.
+ */
+export interface Exit {
+  readonly reason: 'exit' | 'oom' | 'pids' | 'disk';
+  readonly code: number;
+}
+
+/** Takes output as it comes: stdout and stderr in the order they were written. */
+export type Sink = (chunk: Buffer) => void | Promise<void>;
+
+export type Signal = 'SIGTERM' | 'SIGINT' | 'SIGKILL';
+
+export interface Container {
+  /** Runs a command to its end. Rejects with SandboxError when the sandbox or the container is gone. */
+  run(command: Command, sink: Sink): Promise<Exit>;
+  signal(signal: Signal): void;
+  kill(): void;
+}
+
+/** One regular file of the workspace. Symlinks, FIFOs, sockets and devices never appear. */
+export interface WorkspaceFile {
+  /** Relative to the workspace, `/`-separated, never absolute, never with `..`. */
+  readonly path: string;
+  readonly size: number;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
+export interface Usage {
+  readonly cpuSeconds: number;
+  readonly memoryPeakBytes: number;
+  readonly diskPeakBytes: number;
+}
+
+export interface Sandbox {
+  start(spec: ContainerSpec): Container;
+  /** Regular files below the given directories of the workspace (`''` is all of it), at most `limit`. */
+  list(directories: readonly string[], limit: number): Promise<WorkspaceFile[]>;
+  /** Content of files that list() named, one after another; a file that changed or went away is an error. */
+  read(files: readonly WorkspaceFile[], sink: FileSink): Promise<void>;
+  usage(): Promise<Usage>;
+  destroy(): Promise<void>;
+}
+
+/** Receives the files of read() in order. */
+export interface FileSink {
+  begin(file: WorkspaceFile): void | Promise<void>;
+  data(chunk: Buffer): void | Promise<void>;
+  end(): void | Promise<void>;
+}
+
+/** Opens sandboxes. A driver is a function that returns one of these. */
+export interface SandboxDriver {
+  open(spec: SandboxSpec): Sandbox;
+}
+
+/** The platform failed, not the build: the outcome is `errored`. */
+export class SandboxError extends Error {
+  override readonly name = 'SandboxError';
+  /** The phase that failed. */
+  readonly phase: 'open' | 'start' | 'run' | 'collect' | 'destroy';
+
+  constructor(phase: SandboxError['phase'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.phase = phase;
+  }
+}

@@ -1,0 +1,49 @@
+import { Command, CommanderError } from 'commander';
+import pino from 'pino';
+import { ConfigError, loadConfig } from '../config.ts';
+import { exitCode, UsageError } from './exit.ts';
+
+/**
+ * One file a command; each exports `command()`. Loaded only when asked for: parsing the whole program would
+ * cost more than starting a sandbox.
+ */
+const commands: Record<string, () => Promise<{ command(): Command }>> = {};
+
+/** Runs the command line; returns the exit code. The process edge: errors are shown here and nowhere else. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const program = new Command('cofferdam')
+    .description('Runs builds in throwaway sandboxes that start in milliseconds and leave nothing behind.')
+    .version('0.1.0', '-V, --version')
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true });
+  const wanted = commands[argv[0] ?? ''];
+  const loaders = wanted ? [wanted] : Object.values(commands);
+  try {
+    for (const { command } of await Promise.all(loaders.map((load) => load()))) {
+      program.addCommand(command().exitOverride().copyInheritedSettings(program));
+    }
+    if (argv.length === 0) {
+      program.outputHelp({ error: true });
+      return exitCode.usage;
+    }
+    await program.parseAsync(argv, { from: 'user' });
+    return Number(process.exitCode ?? exitCode.passed);
+  } catch (error) {
+    return report(error);
+  }
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.passed : exitCode.usage;
+  if (error instanceof UsageError || error instanceof ConfigError) {
+    process.stderr.write(`cofferdam: ${error.message}\n`);
+    return exitCode.usage;
+  }
+  const shown = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`cofferdam: ${shown}\n`);
+  pino({ level: loadConfig().logLevel }, pino.destination({ fd: 2, sync: true })).debug(
+    { err: error },
+    shown,
+  );
+  return exitCode.errored;
+}
