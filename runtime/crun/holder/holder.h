@@ -1,0 +1,89 @@
+/* The holder: one small static program with a few verbs.
+ *
+ *   open    makes a sandbox and holds it (open.c, pod.c): on the host, as root
+ *   init    PID 1 of a container (init.c): inside, unprivileged
+ *   list, read   hand out files of the workspace (files.c): inside a container without anything else
+ *   unpack  runs a command that can write to one directory only (unpack.c): on the host, as root
+ *
+ * Process tree of a sandbox:
+ *
+ *   worker ── outer (host namespaces: waits, then removes the cgroups)
+ *               └─ pod (PID 1 of private PID and mount namespaces; owns every mount of the sandbox)
+ *                    ├─ crun, while a container starts
+ *                    └─ init (PID 1 of a container) ── the build's commands
+ *
+ * Descriptor 3 of outer and pod is the stream to the worker; its end is the end of the sandbox.
+ */
+#ifndef HOLDER_H
+#define HOLDER_H
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+enum { WORKER = 3 };                   /* the stream to the worker */
+enum { MAX_LIST = 64, IDS = 65536 };   /* repeated options; ids of one build */
+
+struct list { const char *item[MAX_LIST]; int count; };
+
+/* What `open` was asked for; all strings live in argv. */
+struct plan {
+	const char *mount;             /* a directory; everything private is mounted on it */
+	const char *crun;
+	const char *layers;            /* the layer store */
+	const char *slots;             /* one lock file for each range of ids */
+	unsigned long first_id, slot_count;
+	const char *disk;              /* tmpfs, or ext4 on a copy of the file template */
+	unsigned long long disk_bytes, disk_inodes;
+	const char *template;
+	const char *source;            /* lower layer of the workspace, or NULL */
+	const char *inside;            /* where containers see the workspace */
+	struct list locks, cgroups, set_file, set_value, join;
+};
+
+/* The kernel objects that outer makes for the pod. */
+struct spaces { unsigned base; int user, source_user, net, ipc, uts; };
+
+/* Sends an error frame to the worker and ends this process. */
+void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+/* The same, with errno's text appended. */
+void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* Frames to the worker: type, id, length, payload (native byte order, 32 bits each). */
+struct frame { uint32_t type, id, length; };
+void write_all(int fd, const void *data, size_t size);
+
+/* What was not sent yet when the stream to the worker was full; an error frame goes after it. */
+extern struct outbox { char *data; size_t start, end; } outbox;
+
+/* A message of strings: argument vector of a verb. Ends the process on a malformed one. */
+struct message { char *data; char **words; int count; };
+struct message split(char *data, size_t size);
+
+/* ids.c */
+int make_spaces(struct spaces *spaces, const char *source);
+int take_slot(const struct plan *plan, unsigned *base);
+
+/* mounts.c */
+void mount_private(const struct plan *plan, const struct spaces *spaces);
+void mount_root(const char *container, char **layers, int count, unsigned base, const struct plan *plan);
+void hide(const char *path);
+void disk_state(uint64_t *used, uint64_t *free_bytes, uint64_t *free_inodes);
+
+/* The verbs. */
+int open_main(int argc, char **argv);
+int pod_main(const struct plan *plan, const struct spaces *spaces);
+int init_main(void);
+int list_main(int argc, char **argv);
+int read_main(int argc, char **argv);
+int unpack_main(int argc, char **argv);
+
+#endif

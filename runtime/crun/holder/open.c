@@ -1,0 +1,135 @@
+/* outer: takes what must outlive the pod (locks, cgroups), starts the pod, waits for it, cleans up. */
+#include "holder.h"
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+static void add(struct list *list, const char *item)
+{
+	if (list->count == MAX_LIST)
+		fail("too many options");
+	list->item[list->count++] = item;
+}
+
+static unsigned long long number(const char *text)
+{
+	char *end;
+	errno = 0;
+	unsigned long long value = strtoull(text, &end, 10);
+	if (errno || end == text || *end || *text == '-')
+		fail("not a number: %s", text);
+	return value;
+}
+
+static struct plan parse(int argc, char **argv)
+{
+	struct plan plan = { 0 };
+	for (int i = 0; i < argc; ) {
+		const char *option = argv[i++];
+#define NEXT (i < argc ? argv[i++] : (fail("%s needs a value", option), ""))
+		if (!strcmp(option, "--mount"))
+			plan.mount = NEXT;
+		else if (!strcmp(option, "--crun"))
+			plan.crun = NEXT;
+		else if (!strcmp(option, "--layers"))
+			plan.layers = NEXT;
+		else if (!strcmp(option, "--slots"))
+			plan.slots = NEXT, plan.first_id = number(NEXT), plan.slot_count = number(NEXT);
+		else if (!strcmp(option, "--tmpfs"))
+			plan.disk = "tmpfs", plan.disk_bytes = number(NEXT), plan.disk_inodes = number(NEXT);
+		else if (!strcmp(option, "--ext4"))
+			plan.disk = "ext4", plan.template = NEXT;
+		else if (!strcmp(option, "--source"))
+			plan.source = NEXT;
+		else if (!strcmp(option, "--workspace"))
+			plan.inside = NEXT;
+		else if (!strcmp(option, "--lock"))
+			add(&plan.locks, NEXT);
+		else if (!strcmp(option, "--cgroup"))
+			add(&plan.cgroups, NEXT);
+		else if (!strcmp(option, "--set"))
+			add(&plan.set_file, NEXT), add(&plan.set_value, NEXT);
+		else if (!strcmp(option, "--join"))
+			add(&plan.join, NEXT);
+		else
+			fail("unknown option: %s", option);
+#undef NEXT
+	}
+	if (!plan.mount || !plan.crun || !plan.layers || !plan.slots || !plan.inside || !plan.disk)
+		fail("open needs --mount, --crun, --layers, --slots, --workspace and --tmpfs or --ext4");
+	if (!plan.slot_count || plan.first_id < IDS || plan.first_id + plan.slot_count * IDS > UINT_MAX)
+		fail("the id ranges do not fit");
+	return plan;
+}
+
+/* The lock goes with the last process of the sandbox, however that ends. */
+static void hold_locks(const struct plan *plan)
+{
+	for (int i = 0; i < plan->locks.count; i++) {
+		int fd = open(plan->locks.item[i], O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB))
+			die("image lock %s", plan->locks.item[i]);
+	}
+}
+
+static void make_cgroups(const struct plan *plan)
+{
+	for (int i = 0; i < plan->cgroups.count; i++)
+		if (mkdir(plan->cgroups.item[i], 0755))
+			die("cgroup %s", plan->cgroups.item[i]);
+	for (int i = 0; i < plan->set_file.count; i++) {
+		const char *value = plan->set_value.item[i];
+		int fd = open(plan->set_file.item[i], O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || write(fd, value, strlen(value)) < 0)
+			die("write %s to %s", value, plan->set_file.item[i]);
+		close(fd);
+	}
+}
+
+static void remove_cgroups(const struct plan *plan)
+{
+	for (int i = plan->cgroups.count - 1; i >= 0; i--)
+		for (int tries = 0; rmdir(plan->cgroups.item[i]) && errno == EBUSY && tries < 2000; tries++)
+			usleep(1000);
+}
+
+int open_main(int argc, char **argv)
+{
+	struct plan plan = parse(argc, argv);
+	struct spaces spaces;
+
+	/* Outer ends by itself, after the pod: whoever stops the worker's process group must not leave cgroups. */
+	for (int sig = 1; sig < 32; sig++)
+		if (sig != SIGCHLD)
+			signal(sig, SIG_IGN);
+	fcntl(WORKER, F_SETFD, FD_CLOEXEC);
+
+	hold_locks(&plan);
+	if (take_slot(&plan, &spaces.base))
+		fail("all %lu id ranges are in use", plan.slot_count);
+	if (make_spaces(&spaces, plan.source))
+		die("namespaces");
+	make_cgroups(&plan);
+
+	pid_t pod = syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, 0, 0, 0, 0);
+	if (pod < 0) {
+		int code = errno;
+		remove_cgroups(&plan);
+		errno = code;
+		die("pod");
+	}
+	if (pod == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(pod_main(&plan, &spaces));
+	}
+	close(WORKER);
+	int status;
+	while (waitpid(pod, &status, 0) < 0 && errno == EINTR)
+		;
+	remove_cgroups(&plan);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
