@@ -7,7 +7,9 @@ import { exitCode, UsageError } from './exit.ts';
  * One file a command; each exports `command()`. Loaded only when asked for: parsing the whole program would
  * cost more than starting a sandbox.
  */
-const commands: Record<string, () => Promise<{ readonly command: () => Command }>> = {};
+const commands: Record<string, () => Promise<{ readonly command: () => Command }>> = {
+  doctor: () => import('./doctor.ts'),
+};
 
 /** Runs the command line; returns the exit code. The process edge: errors are shown here and nowhere else. */
 export async function main(argv: readonly string[]): Promise<number> {

@@ -1,0 +1,122 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { CommandError, run } from '../command.ts';
+import { atLeast } from './version.ts';
+import type { Finding, Host, Requirement } from './requirement.ts';
+
+interface Tool {
+  readonly name: string;
+  /** The Debian package that has it. */
+  readonly package: string;
+  readonly purpose: string;
+}
+
+const tools: readonly Tool[] = [
+  { name: 'skopeo', package: 'skopeo', purpose: 'pulls images' },
+  { name: 'mmdebstrap', package: 'mmdebstrap', purpose: 'makes bootstrap: images' },
+  { name: 'newuidmap', package: 'uidmap', purpose: 'lets mmdebstrap work in a user namespace' },
+  { name: 'tar', package: 'tar', purpose: 'unpacks layers' },
+  { name: 'zstd', package: 'zstd', purpose: 'unpacks zstd layers' },
+  { name: 'mkfs.ext4', package: 'e2fsprogs', purpose: 'makes disks of hard size' },
+  { name: 'git', package: 'git', purpose: 'tells which files of a work tree are ignored' },
+  { name: 'flock', package: 'util-linux', purpose: 'guards set-up against itself' },
+  { name: 'unshare', package: 'util-linux', purpose: 'lets doctor try namespaces' },
+  { name: 'mount', package: 'mount', purpose: 'lets doctor try mounts' },
+  { name: 'ip', package: 'iproute2', purpose: 'sets up build networks' },
+  { name: 'nft', package: 'nftables', purpose: 'filters build networks' },
+];
+
+/** The absolute path of a tool, or undefined. */
+export function findTool(host: Host, name: string): string | undefined {
+  return host.path
+    .map((directory) => join(directory, name))
+    .find((file) => {
+      try {
+        accessSync(file, constants.X_OK);
+        return statSync(file).isFile();
+      } catch {
+        return false;
+      }
+    });
+}
+
+function toolRequirement(tool: Tool): Requirement {
+  return {
+    id: tool.name,
+    purpose: tool.purpose,
+    neededFor: 'builds',
+    probe: (host) => probeTool(host, tool),
+  };
+}
+
+function probeTool(host: Host, tool: Tool): Finding {
+  const found = findTool(host, tool.name);
+  if (found) return { status: 'ok', detail: found, file: found };
+  return {
+    status: 'missing',
+    detail: 'not on PATH',
+    remedy: { kind: 'packages', names: [tool.package] },
+  };
+}
+
+const crun: Tool = { name: 'crun', package: 'crun', purpose: 'starts containers' };
+
+/** 1.8 is what Debian 12 has and what the sandbox is tested with. */
+const oldestCrun = '1.8';
+/** First with the fix for CVE-2026-47766 (device nodes made through a symlink in the image). */
+const safestCrun = '1.28';
+
+async function probeCrun(host: Host): Promise<Finding> {
+  const file = findTool(host, crun.name);
+  if (!file) return probeTool(host, crun);
+  let printed: string;
+  try {
+    printed = (await run({ file, args: ['--version'] })).stdout.toString();
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    return {
+      status: 'missing',
+      detail: `does not run: ${error.message}`,
+      remedy: { kind: 'advice', text: 'reinstall it: apt-get install --reinstall crun' },
+    };
+  }
+  const version = /^crun version (\S+)/.exec(printed)?.[1] ?? 'unknown';
+  if (!atLeast(version, oldestCrun)) {
+    const text = `install crun ${oldestCrun} or newer (Debian 12 and Ubuntu 24.04 have it)`;
+    return { status: 'missing', detail: `version ${version}`, remedy: { kind: 'advice', text } };
+  }
+  if (!atLeast(version, safestCrun)) {
+    return {
+      status: 'ok',
+      file,
+      detail: `${version}; older than ${safestCrun}, so the sandbox itself must cover CVE-2026-47766, and does`,
+    };
+  }
+  return { status: 'ok', detail: version, file };
+}
+
+const certificates = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+  '/etc/ssl/cert.pem',
+];
+
+/** The programs and files of the distribution that builds need. */
+export const toolRequirements: readonly Requirement[] = [
+  { id: 'crun', purpose: crun.purpose, neededFor: 'builds', probe: probeCrun },
+  ...tools.map(toolRequirement),
+  {
+    id: 'ca-certificates',
+    purpose: 'lets skopeo trust registries',
+    neededFor: 'builds',
+    probe: (host) => {
+      const found = certificates.find((file) => statSync(join(host.root, file), { throwIfNoEntry: false }));
+      if (found) return { status: 'ok', detail: found, file: found };
+      return {
+        status: 'missing',
+        detail: 'no certificate bundle',
+        remedy: { kind: 'packages', names: ['ca-certificates'] },
+      };
+    },
+  },
+];
