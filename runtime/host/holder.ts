@@ -5,7 +5,7 @@ import { quote } from './shell.ts';
 import { findTool } from './tools.ts';
 
 /** The directory with package.json: the clone, or the installed package (this file is then below its dist). */
-export const packageRoot = nearestPackage(import.meta.dirname);
+const packageRoot = nearestPackage(import.meta.dirname);
 
 /** What set-up makes, inside the clone or package. */
 export const toolsDir = join(packageRoot, '.cofferdam-tools');
