@@ -46,7 +46,7 @@ struct plan {
 	const char *template;
 	const char *source;            /* lower layer of the workspace, or NULL */
 	const char *inside;            /* where containers see the workspace */
-	struct list locks, cgroups, set_file, set_value, join;
+	struct list cgroups, set_file, set_value, join;
 };
 
 /* The kernel objects that outer makes for the pod. */

@@ -127,15 +127,36 @@ static void mount_ext4(const char *template)
 	close(config.fd);
 }
 
-/* Room of ours on top of what the build may use: the directories and files of each container. */
-static void mount_tmpfs(const struct plan *plan, unsigned long flags)
+enum { RESERVE_FILES = 24, RESERVE_BYTES = 128 << 10 };
+
+/* Room for the directories of further containers, which must start on a full disk too (the reader of artifacts, a
+ * step that runs after a failure). The filesystem's own reserve does not do: overlayfs writes as its mounter. */
+static void reserve(int keep)
 {
-	static unsigned long containers;
+	char path[64];
+	if (!keep) {
+		for (int i = 0; i < RESERVE_FILES; i++) {
+			snprintf(path, sizeof path, "disk/reserve/%d", i);
+			unlink(path);
+		}
+		return;
+	}
+	mkdir("disk/reserve", 0700);
+	for (int i = 0; i < RESERVE_FILES; i++) {
+		snprintf(path, sizeof path, "disk/reserve/%d", i);
+		int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		if (fd >= 0 && i == 0 && fallocate(fd, 0, 0, RESERVE_BYTES))
+			errno = 0;
+		close(fd);
+	}
+}
+
+static void mount_tmpfs(const struct plan *plan)
+{
 	char options[128];
-	containers++;
-	snprintf(options, sizeof options, "size=%llu,nr_inodes=%llu,mode=0755",
-		 plan->disk_bytes + containers * (32 << 10), plan->disk_inodes + containers * 32);
-	if (mount("cofferdam", "disk", "tmpfs", MS_NODEV | MS_NOATIME | flags, options))
+	snprintf(options, sizeof options, "size=%llu,nr_inodes=%llu,mode=0755", plan->disk_bytes + RESERVE_BYTES,
+		 plan->disk_inodes + RESERVE_FILES + 16);
+	if (mount("cofferdam", "disk", "tmpfs", MS_NODEV | MS_NOATIME, options))
 		die("tmpfs");
 }
 
@@ -180,7 +201,7 @@ void mount_private(const struct plan *plan, const struct spaces *spaces)
 	make_dir("empty", 0755, spaces->base);
 	make_dir("disk", 0755, 0);
 	if (!strcmp(plan->disk, "tmpfs"))
-		mount_tmpfs(plan, 0);
+		mount_tmpfs(plan);
 	else
 		mount_ext4(plan->template);
 	mount_mapped(plan->layers, "layers", spaces->user);
@@ -215,8 +236,7 @@ void mount_root(const char *container, char **layers, int count, unsigned base, 
 	char upper[128], work[128], root[128], path[256];
 	if (count == 0)
 		return;
-	if (!strcmp(plan->disk, "tmpfs"))
-		mount_tmpfs(plan, MS_REMOUNT);
+	reserve(0);
 	snprintf(upper, sizeof upper, "disk/%s", container);
 	snprintf(work, sizeof work, "disk/%s.work", container);
 	snprintf(root, sizeof root, "c/%s/rootfs", container);
@@ -235,6 +255,7 @@ void mount_root(const char *container, char **layers, int count, unsigned base, 
 	snprintf(path, sizeof path, "%s/etc/resolv.conf", upper);
 	write_file(path, "", base);
 	mount_overlay(layers, count, "layers/", upper, work, root);
+	reserve(1);
 }
 
 /* Makes a path of the source invisible: a whiteout in the upper layer, below copies of its directories. */

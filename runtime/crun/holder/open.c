@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -47,8 +46,6 @@ static struct plan parse(int argc, char **argv)
 			plan.source = NEXT;
 		else if (!strcmp(option, "--workspace"))
 			plan.inside = NEXT;
-		else if (!strcmp(option, "--lock"))
-			add(&plan.locks, NEXT);
 		else if (!strcmp(option, "--cgroup"))
 			add(&plan.cgroups, NEXT);
 		else if (!strcmp(option, "--set"))
@@ -64,16 +61,6 @@ static struct plan parse(int argc, char **argv)
 	if (!plan.slot_count || plan.first_id < IDS || plan.first_id + plan.slot_count * IDS > UINT_MAX)
 		fail("the id ranges do not fit");
 	return plan;
-}
-
-/* The lock goes with the last process of the sandbox, however that ends. */
-static void hold_locks(const struct plan *plan)
-{
-	for (int i = 0; i < plan->locks.count; i++) {
-		int fd = open(plan->locks.item[i], O_RDONLY | O_CLOEXEC);
-		if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB))
-			die("image lock %s", plan->locks.item[i]);
-	}
 }
 
 static void make_cgroups(const struct plan *plan)
@@ -108,7 +95,6 @@ int open_main(int argc, char **argv)
 			signal(sig, SIG_IGN);
 	fcntl(WORKER, F_SETFD, FD_CLOEXEC);
 
-	hold_locks(&plan);
 	if (take_slot(&plan, &spaces.base))
 		fail("all %lu id ranges are in use", plan.slot_count);
 	if (make_spaces(&spaces, plan.source))

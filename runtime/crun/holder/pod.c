@@ -2,7 +2,7 @@
  *
  * From the worker, each message a 32-bit length and that many bytes of NUL-terminated strings:
  *   hide PATH...                      paths of the source that stay unseen; before the first container
- *   container NAME PLACE CONFIG LAYER...   PLACE: limited (in the build's cgroups) or trusted (not in them)
+ *   container NAME PLACE CONFIG LOCK LAYER...   PLACE: limited (in the build's cgroups) or trusted (not in them)
  *   run ID NAME CWD USER ARGC ARG... ENV...
  *   signal NAME NUMBER                to every process of the container but its init
  *   kill NAME
@@ -12,11 +12,9 @@
  */
 #include "holder.h"
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -110,6 +108,14 @@ static struct container *find(const char *name)
 	return NULL;
 }
 
+/* The image stays in the store while this process lives: whoever removes images takes the lock exclusively. */
+static void hold_lock(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB))
+		die("the image was removed a moment ago: %s", path);
+}
+
 static void write_config(const char *name, const char *config)
 {
 	char path[128];
@@ -117,7 +123,7 @@ static void write_config(const char *name, const char *config)
 	if (mkdir(path, 0755))
 		die("container %s", name);
 	snprintf(path, sizeof path, "c/%s/rootfs", name);
-	if (mkdir(path, 0755))
+	if (mkdir(path, 0755) || chown(path, spaces->base, spaces->base))
 		die("container %s", name);
 	snprintf(path, sizeof path, "c/%s/config.json", name);
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -186,8 +192,10 @@ static void start_container(char **words, int count)
 
 	if (container_count == MAX_CONTAINERS || strlen(name) >= sizeof containers->name)
 		fail("container %s: too many containers, or too long a name", name);
+	if (*words[3])
+		hold_lock(words[3]);
 	write_config(name, words[2]);
-	mount_root(name, words + 3, count - 3, spaces->base, plan);
+	mount_root(name, words + 4, count - 4, spaces->base, plan);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) || pipe2(errors, O_CLOEXEC))
 		die("container %s", name);
 	pid_t crun = fork();
@@ -233,6 +241,9 @@ static void start_run(struct message *message)
 	run->container = container - containers;
 	if (pipe2(ends, O_CLOEXEC))
 		die("pipe");
+	/* Builds open /dev/stdout and /dev/stderr by name. */
+	if (fchown(ends[1], spaces->base, spaces->base) || fchmod(ends[1], 0622))
+		die("pipe");
 	fcntl(ends[1], F_SETPIPE_SZ, 1 << 20);
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
 	run->output = ends[0];
@@ -276,7 +287,7 @@ static void obey(char *data, size_t size)
 	if (!strcmp(words[0], "hide"))
 		for (int i = 1; i < count; i++)
 			hide(words[i]);
-	else if (!strcmp(words[0], "container") && count >= 4)
+	else if (!strcmp(words[0], "container") && count >= 5)
 		start_container(words + 1, count - 1);
 	else if (!strcmp(words[0], "run") && count >= 7)
 		start_run(&message);

@@ -1,0 +1,173 @@
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import type { Limits } from '../sandbox.ts';
+
+/**
+ * Where limits and counters live. v1 has one hierarchy for each controller, v2 one for all (cgroups(7)); a hybrid
+ * machine (v1 controllers, an empty v2 tree beside them) counts as v1.
+ */
+export interface CgroupTree {
+  readonly version: 1 | 2;
+  /** Our directory in each hierarchy, by controller. On v2 they are all the same. */
+  readonly parents: Readonly<Record<Controller, string>>;
+}
+
+type Controller = 'memory' | 'pids' | 'cpu' | 'cpuacct';
+
+/** What the holder does for one build, in this order, and undoes at the end. */
+export interface CgroupPlan {
+  readonly directories: readonly string[];
+  readonly settings: readonly (readonly [file: string, value: string])[];
+  /** Files that a process writes `0` to, to join. */
+  readonly join: readonly string[];
+}
+
+export interface Counters {
+  readonly oomKills: number;
+  /** Times that the pids limit refused a fork. */
+  readonly pidsRefused: number;
+  readonly memoryPeakBytes: number;
+  readonly cpuSeconds: number;
+}
+
+/** This machine cannot limit builds; the message says which controller is missing. */
+export class CgroupError extends Error {
+  override readonly name = 'CgroupError';
+}
+
+const controllers: readonly Controller[] = ['memory', 'pids', 'cpu', 'cpuacct'];
+
+/** Finds the hierarchies and makes our parent directory in each. Throws CgroupError. */
+export function cgroupTree(root = '/sys/fs/cgroup'): CgroupTree {
+  return existsSync(join(root, 'cgroup.controllers')) ? unified(root) : legacy(root);
+}
+
+function unified(root: string): CgroupTree {
+  const available = readFileSync(join(root, 'cgroup.controllers'), 'utf8').trim().split(' ');
+  const needed = ['memory', 'pids', 'cpu'];
+  const missing = needed.filter((name) => !available.includes(name));
+  if (missing.length > 0) {
+    throw new CgroupError(
+      `cgroup v2 at ${root} lacks the controllers ${missing.join(', ')}; see docs/hosts.md`,
+    );
+  }
+  const parent = join(root, 'cofferdam');
+  mkdirSync(parent, { recursive: true });
+  const enable = needed.map((name) => `+${name}`).join(' ');
+  for (const directory of [root, parent]) writeFileSync(join(directory, 'cgroup.subtree_control'), enable);
+  return { version: 2, parents: { memory: parent, pids: parent, cpu: parent, cpuacct: parent } };
+}
+
+function legacy(root: string): CgroupTree {
+  const find = (controller: Controller) => {
+    const mounted = existsSync(root)
+      ? readdirSync(root).find((name) => name.split(',').includes(controller))
+      : undefined;
+    if (mounted === undefined) {
+      throw new CgroupError(`no cgroup controller '${controller}' below ${root}; see docs/hosts.md`);
+    }
+    const parent = join(root, mounted, 'cofferdam');
+    mkdirSync(parent, { recursive: true });
+    return parent;
+  };
+  const parents = { memory: find('memory'), pids: find('pids'), cpu: find('cpu'), cpuacct: find('cpuacct') };
+  return { version: 1, parents };
+}
+
+/** The cgroups of one build. */
+export function cgroupPlan(tree: CgroupTree, id: string, limits: Limits): CgroupPlan {
+  const at = (controller: Controller, file: string) => join(tree.parents[controller], id, file);
+  const period = 100_000;
+  const quota = Math.max(1000, Math.round(limits.cpus * period));
+  const memory = String(limits.memoryBytes);
+  const directories = [...new Set(controllers.map((controller) => join(tree.parents[controller], id)))];
+  // The init of a container and crun, while it starts one, count too.
+  const pids = String(limits.pids + 4);
+  if (tree.version === 2) {
+    return {
+      directories,
+      settings: [
+        [at('memory', 'memory.max'), memory],
+        ...optional(join(tree.parents.memory, 'memory.swap.max'), at('memory', 'memory.swap.max'), '0'),
+        [at('pids', 'pids.max'), pids],
+        [at('cpu', 'cpu.max'), `${quota} ${period}`],
+      ],
+      join: directories.map((directory) => join(directory, 'cgroup.procs')),
+    };
+  }
+  return {
+    directories,
+    settings: [
+      [at('memory', 'memory.limit_in_bytes'), memory],
+      ...optional(
+        join(tree.parents.memory, 'memory.memsw.limit_in_bytes'),
+        at('memory', 'memory.memsw.limit_in_bytes'),
+        memory,
+      ),
+      [at('pids', 'pids.max'), pids],
+      [at('cpu', 'cpu.cfs_period_us'), String(period)],
+      [at('cpu', 'cpu.cfs_quota_us'), String(quota)],
+    ],
+    // `tasks` moves one thread; a single-threaded process that writes 0 takes no global lock with it.
+    join: directories.map((directory) => join(directory, 'tasks')),
+  };
+}
+
+/** Swap accounting is a kernel option; the parent shows whether there is any. */
+function optional(probe: string, file: string, value: string): (readonly [string, string])[] {
+  return existsSync(probe) ? [[file, value]] : [];
+}
+
+/** What the kernel counted for a build. Throws when its cgroups are gone. */
+export function readCounters(tree: CgroupTree, id: string): Counters {
+  const read = (controller: Controller, file: string) =>
+    readFileSync(join(tree.parents[controller], id, file), 'utf8');
+  const field = (text: string, name: string) =>
+    Number(text.match(new RegExp(`^${name} (\\d+)`, 'm'))?.[1] ?? 0);
+  const pidsRefused = field(read('pids', 'pids.events'), 'max');
+  if (tree.version === 2) {
+    const peak = join(tree.parents.memory, id, 'memory.peak');
+    return {
+      oomKills: field(read('memory', 'memory.events'), 'oom_kill'),
+      pidsRefused,
+      // memory.peak is of Linux 5.19.
+      memoryPeakBytes: Number(
+        existsSync(peak) ? readFileSync(peak, 'utf8') : read('memory', 'memory.current'),
+      ),
+      cpuSeconds: field(read('cpu', 'cpu.stat'), 'usage_usec') / 1e6,
+    };
+  }
+  return {
+    oomKills: field(read('memory', 'memory.oom_control'), 'oom_kill'),
+    pidsRefused,
+    memoryPeakBytes: Number(read('memory', 'memory.max_usage_in_bytes')),
+    cpuSeconds: Number(read('cpuacct', 'cpuacct.usage')) / 1e9,
+  };
+}
+
+const staleAfterMs = 3_600_000;
+
+/**
+ * Removes empty cgroups that nobody removed: those of sandboxes whose outer process was killed itself.
+ * Only old ones: a sandbox that is just starting has empty cgroups too.
+ */
+export function sweepCgroups(tree: CgroupTree, now = Date.now()): void {
+  for (const parent of new Set(Object.values(tree.parents))) {
+    for (const entry of readdirSync(parent, { withFileTypes: true })) {
+      const directory = join(parent, entry.name);
+      try {
+        if (entry.isDirectory() && now - statSync(directory).mtimeMs > staleAfterMs) rmdirSync(directory);
+      } catch {
+        // Busy: it has processes, so it is not ours to remove.
+      }
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { run } from '../command.ts';
+import type { Limits } from '../sandbox.ts';
+
+/** What carries the ephemeral layer. */
+export type Disk =
+  | { readonly kind: 'tmpfs'; readonly bytes: number; readonly inodes: number }
+  | { readonly kind: 'ext4'; readonly template: string };
+
+/**
+ * tmpfs for a layer that fits well into the build's memory, whose pages count there; else ext4 in a sparse file.
+ * Both end hard, in bytes and inodes. The ext4 template is made once for each size; sandboxes copy its few blocks.
+ */
+export function chooseDisk(limits: Limits, directory: string): Disk {
+  if (limits.diskBytes <= limits.memoryBytes / 4) {
+    return { kind: 'tmpfs', bytes: limits.diskBytes, inodes: limits.diskInodes };
+  }
+  return { kind: 'ext4', template: join(directory, `ext4-${limits.diskBytes}-${limits.diskInodes}.img`) };
+}
+
+/** Makes the template of an ext4 disk unless it exists. Throws CommandError. */
+export function prepareDisk(disk: Disk, limits: Limits): Promise<void> | undefined {
+  if (disk.kind === 'tmpfs' || existsSync(disk.template)) return undefined;
+  return makeTemplate(disk.template, limits);
+}
+
+async function makeTemplate(template: string, limits: Limits): Promise<void> {
+  const temporary = `${template}.${process.pid}.${Math.random().toString(36).slice(2)}`;
+  mkdirSync(join(template, '..'), { recursive: true });
+  try {
+    await run({
+      file: 'mkfs.ext4',
+      args: [
+        ['-q', '-F', '-m', '0', '-N', String(limits.diskInodes), '-O', '^has_journal,^resize_inode'],
+        ['-E', 'nodiscard,lazy_itable_init=1,root_owner=0:0'],
+        [temporary, `${Math.ceil(limits.diskBytes / 1024)}k`],
+      ].flat(),
+    });
+    await rename(temporary, template);
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}

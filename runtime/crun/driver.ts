@@ -1,0 +1,116 @@
+import { mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { ToolCommand } from '../command.ts';
+import { type SandboxDriver, SandboxError, type SandboxSpec } from '../sandbox.ts';
+import { type CgroupPlan, cgroupPlan, cgroupTree, sweepCgroups } from './cgroup.ts';
+import { chooseDisk, type Disk, prepareDisk } from './disk.ts';
+import { rlimits } from './rlimits.ts';
+import { crunSandbox } from './sandbox.ts';
+import { seccompFilter } from './seccomp/filter.ts';
+import { containerSpec } from './spec.ts';
+
+export interface CrunOptions {
+  /** State of this machine: locks of id ranges, disk templates, the mount point. */
+  readonly dataDir: string;
+  /** Parent of all layers (see ImageStore). */
+  readonly layersDir: string;
+  /** The compiled holder. */
+  readonly holder: string;
+  /** Absolute path of crun. */
+  readonly crun: string;
+}
+
+/** 4096 ranges of 65,536 ids that no account gets: above those of systemd-nspawn, below 2^31. */
+export const idRange = { first: 0x7000_0000, slots: 4096 } as const;
+
+/** Sandboxes by crun and the holder, for root on Linux. Throws CgroupError where builds cannot be limited. */
+export function crunDriver(options: CrunOptions): SandboxDriver {
+  const cgroups = cgroupTree();
+  const directory = (name: string) => {
+    const path = join(options.dataDir, name);
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    return path;
+  };
+  const mount = directory('mnt');
+  const slots = directory('slots');
+  const disks = directory('disks');
+  const seccomp = seccompFilter(architecture());
+  sweepCgroups(cgroups);
+
+  const config = (openFiles: number, workspace: { path: string; access: 'rw' | 'ro' }, root: Root) =>
+    JSON.stringify(
+      containerSpec(
+        {
+          mount,
+          holder: options.holder,
+          workspace,
+          seccomp,
+          rlimits: rlimits(openFiles),
+          processors: availableParallelism(),
+        },
+        root,
+      ),
+    );
+  const reader = config(64, { path: '/workspace', access: 'ro' }, 'readonly');
+
+  return {
+    open: (spec) => {
+      check(spec);
+      const disk = chooseDisk(spec.limits, disks);
+      const plan = cgroupPlan(cgroups, spec.id, spec.limits);
+      return crunSandbox(spec, {
+        cgroups,
+        layersDir: options.layersDir,
+        configs: {
+          build: config(spec.limits.openFiles, { path: spec.workspace.path, access: 'rw' }, 'writable'),
+          reader,
+        },
+        prepared: prepareDisk(disk, spec.limits),
+        holder: holderCommand(options, { mount, slots }, spec, disk, plan),
+      });
+    },
+  };
+}
+
+type Root = 'writable' | 'readonly';
+
+function check(spec: SandboxSpec): void {
+  if (!/^[a-zA-Z0-9-]{1,64}$/.test(spec.id)) throw new SandboxError('open', `not a sandbox id: ${spec.id}`);
+  if (!/^(\/[^/\0]+)+$/.test(spec.workspace.path)) {
+    throw new SandboxError('open', `not a workspace path: ${spec.workspace.path}`);
+  }
+}
+
+/** The holder's command line; see runtime/crun/holder/open.c. */
+export function holderCommand(
+  options: CrunOptions,
+  directories: { readonly mount: string; readonly slots: string },
+  spec: SandboxSpec,
+  disk: Disk,
+  cgroups: CgroupPlan,
+): ToolCommand {
+  return {
+    file: options.holder,
+    args: [
+      ['open', '--mount', directories.mount],
+      ['--crun', options.crun],
+      ['--layers', options.layersDir],
+      ['--slots', directories.slots, String(idRange.first), String(idRange.slots)],
+      ['--workspace', spec.workspace.path],
+      disk.kind === 'tmpfs'
+        ? ['--tmpfs', String(disk.bytes), String(disk.inodes)]
+        : ['--ext4', disk.template],
+      spec.workspace.source === undefined ? [] : ['--source', spec.workspace.source],
+      ...cgroups.directories.map((path) => ['--cgroup', path]),
+      ...cgroups.settings.map(([file, value]) => ['--set', file, value]),
+      ...cgroups.join.map((file) => ['--join', file]),
+    ].flat(),
+    env: {},
+  };
+}
+
+function architecture(): 'x64' | 'arm64' {
+  if (process.arch === 'x64' || process.arch === 'arm64') return process.arch;
+  throw new SandboxError('open', `no seccomp filter for ${process.arch}; x86-64 and arm64 are supported`);
+}

@@ -1,0 +1,27 @@
+import type { Exit } from '../sandbox.ts';
+import type { Counters } from './cgroup.ts';
+import type { CommandEnd } from './holder.ts';
+
+export type Verdict = Pick<Counters, 'oomKills' | 'pidsRefused'>;
+
+/** Below this much free, a disk is full: what was asked for did not fit into the rest. */
+const fullBytes = 256 * 1024;
+const fullInodes = 2;
+
+/**
+ * Why a command ended. The counters of memory and pids stand whatever the exit code says: a shell goes on after the
+ * kernel killed its child, and exits 0. The kernel counts no ENOSPC, so a full disk is a reason only for a failure.
+ */
+export function exitOf(end: CommandEnd, before: Verdict, after: Verdict): Exit {
+  const code = exitCodeOf(end.status);
+  if (after.oomKills > before.oomKills) return { reason: 'oom', code };
+  if (after.pidsRefused > before.pidsRefused) return { reason: 'pids', code };
+  const full = end.diskFreeBytes < fullBytes || end.diskFreeInodes < fullInodes;
+  return { reason: code !== 0 && full ? 'disk' : 'exit', code };
+}
+
+/** wait(2): the low seven bits are the signal, the second byte the code. */
+function exitCodeOf(status: number): number {
+  const signal = status & 0x7f;
+  return signal === 0 ? (status >> 8) & 0xff : 128 + signal;
+}

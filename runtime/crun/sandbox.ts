@@ -1,0 +1,204 @@
+import { isAbsolute, normalize, relative } from 'node:path';
+import type { ToolCommand } from '../command.ts';
+import {
+  type Command,
+  type Container,
+  type ContainerSpec,
+  type Exit,
+  type RootLayers,
+  type Sandbox,
+  SandboxError,
+  type SandboxSpec,
+  type Sink,
+} from '../sandbox.ts';
+import { type CgroupTree, type Counters, readCounters } from './cgroup.ts';
+import { exitOf, type Verdict } from './exit.ts';
+import { listFiles, readFiles } from './files.ts';
+import { type CommandEnd, type Holder, startHolder } from './holder.ts';
+import { initPath } from './spec.ts';
+
+/** What the driver knows and every sandbox needs. */
+export interface SandboxParts {
+  readonly cgroups: CgroupTree;
+  readonly layersDir: string;
+  /** config.json of a build's container, and of the reader's. */
+  readonly configs: { readonly build: string; readonly reader: string };
+  /** Starts the holder, once this resolves; undefined: at once. */
+  readonly prepared: Promise<void> | undefined;
+  readonly holder: ToolCommand;
+}
+
+const readerWorkspace = '/workspace';
+const destroyTimeoutMs = 15_000;
+
+interface Running {
+  readonly container: string;
+  readonly sink: Sink;
+  readonly done: PromiseWithResolvers<CommandEnd>;
+}
+
+/** A sandbox made of the holder and crun; see runtime/sandbox.ts for the contract. */
+export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
+  const running = new Map<number, Running>();
+  const containers = new Map<string, PromiseWithResolvers<void>>();
+  const gone = Promise.withResolvers<void>();
+  const usage = Promise.withResolvers<number>();
+  const queue: (readonly string[])[] = [];
+  let holder: Holder | undefined;
+  let state: 'open' | 'closing' | 'gone' = 'open';
+  let failure: SandboxError | undefined;
+  let diskPeakBytes = 0;
+  let nextId = 1;
+  let verdict: Verdict = { oomKills: 0, pidsRefused: 0 };
+  usage.promise.catch(() => {});
+
+  const send = (...words: readonly string[]) => {
+    if (holder) holder.send(...words);
+    else queue.push(words);
+  };
+
+  /** The first failure stays; all that waits, or will wait, gets it. */
+  const fail = (phase: SandboxError['phase'], message: string, cause?: unknown) => {
+    failure ??= new SandboxError(phase, message, cause === undefined ? undefined : { cause });
+    for (const { done } of running.values()) done.reject(failure);
+    for (const container of containers.values()) container.resolve();
+    running.clear();
+    usage.reject(failure);
+    holder?.close();
+  };
+
+  const start = () => {
+    if (state !== 'open') return gone.resolve();
+    holder = startHolder(parts.holder, {
+      output: (id, chunk) => running.get(id)?.sink(chunk),
+      end: (id, end) => {
+        diskPeakBytes = Math.max(diskPeakBytes, end.diskPeakBytes);
+        running.get(id)?.done.resolve(end);
+        running.delete(id);
+      },
+      containerGone: (name) => containers.get(name)?.resolve(),
+      usage: (bytes) => usage.resolve(bytes),
+      failure: (message) => fail('start', message),
+      exit: () => {
+        if (state === 'open') fail('run', 'the sandbox ended by itself: its holder was killed');
+        else fail('destroy', 'the sandbox was destroyed');
+        state = 'gone';
+        gone.resolve();
+      },
+    });
+    for (const words of queue.splice(0)) holder.send(...words);
+  };
+
+  if (parts.prepared) {
+    parts.prepared.then(start, (error: unknown) => {
+      fail('open', `cannot make the disk of the sandbox: ${messageOf(error)}`, error);
+      gone.resolve();
+    });
+  } else start();
+  if (spec.workspace.hidden.length > 0) send('hide', ...spec.workspace.hidden.map(inside));
+
+  const launch = (container: string, command: Command, sink: Sink): Promise<CommandEnd> => {
+    if (failure) return Promise.reject(failure);
+    const { args, env, cwd, user = '' } = command;
+    const words = [
+      cwd,
+      user,
+      String(args.length),
+      ...args,
+      ...Object.entries(env).map(([k, v]) => `${k}=${v}`),
+    ];
+    if (words.some((word) => word.includes('\0'))) {
+      return Promise.reject(
+        new SandboxError('run', 'a command, its directory and environment cannot contain NUL'),
+      );
+    }
+    const id = nextId++;
+    const done = Promise.withResolvers<CommandEnd>();
+    running.set(id, { container, sink, done });
+    send('run', String(id), container, ...words);
+    return done.promise;
+  };
+
+  const startContainer = (name: string, place: 'limited' | 'trusted', config: string, root?: RootLayers) => {
+    const container = Promise.withResolvers<void>();
+    containers.set(name, container);
+    const layers = (root?.layers ?? []).map((layer) => relative(parts.layersDir, layer));
+    send('container', name, place, config, root?.lock ?? '', ...layers);
+  };
+
+  /** The reader of artifacts, when it is first needed: no image, the workspace read-only, outside the limits. */
+  const reader = async (verb: readonly string[], sink: Sink): Promise<void> => {
+    await Promise.all(
+      [...containers].filter(([name]) => name !== 'reader').map(([, { promise }]) => promise),
+    );
+    if (!containers.has('reader')) startContainer('reader', 'trusted', parts.configs.reader);
+    const [operation, ...rest] = verb;
+    const end = await launch(
+      'reader',
+      { args: [initPath, operation ?? '', readerWorkspace, ...rest], env: {}, cwd: '/' },
+      sink,
+    );
+    if (end.status !== 0)
+      throw new SandboxError('collect', `reading the workspace failed (status ${end.status})`);
+  };
+
+  const counters = (): Counters => readCounters(parts.cgroups, spec.id);
+
+  const judge = (end: CommandEnd): Exit => {
+    const now = counters();
+    const exit = exitOf(end, verdict, now);
+    verdict = now;
+    return exit;
+  };
+
+  return {
+    start: ({ name, root }: ContainerSpec): Container => {
+      startContainer(name, 'limited', parts.configs.build, root);
+      return {
+        run: async (command, sink) => judge(await launch(name, command, sink)),
+        signal: (signal) => send('signal', name, String(signals[signal])),
+        kill: () => send('kill', name),
+      };
+    },
+    list: (directories, limit) => listFiles(reader, directories, limit),
+    read: (files, sink) => readFiles(reader, files, sink),
+    usage: async () => {
+      send('usage');
+      diskPeakBytes = Math.max(diskPeakBytes, await usage.promise);
+      const { cpuSeconds, memoryPeakBytes } = counters();
+      return { cpuSeconds, memoryPeakBytes, diskPeakBytes };
+    },
+    destroy: async () => {
+      if (state === 'open') {
+        state = 'closing';
+        holder?.close();
+        if (!holder && !parts.prepared) gone.resolve();
+      }
+      const timer = setTimeout(() => {
+        gone.reject(
+          new SandboxError('destroy', `sandbox ${spec.id} did not end within ${destroyTimeoutMs / 1000} s`),
+        );
+      }, destroyTimeoutMs);
+      try {
+        await gone.promise;
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+  };
+}
+
+const signals = { SIGINT: 2, SIGKILL: 9, SIGTERM: 15 } as const;
+
+/** A path of the workspace that cannot lead out of it. */
+function inside(path: string): string {
+  const normal = normalize(path).replace(/\/$/, '');
+  if (isAbsolute(normal) || normal === '..' || normal.startsWith('../') || normal === '.') {
+    throw new SandboxError('open', `not a path below the workspace: ${path}`);
+  }
+  return normal;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
