@@ -9,6 +9,8 @@ import { exitCode, UsageError } from './exit.ts';
  */
 const commands: Record<string, () => Promise<{ readonly command: () => Command }>> = {
   doctor: () => import('./doctor.ts'),
+  lint: () => import('./lint.ts'),
+  schema: () => import('./schema.ts'),
 };
 
 /** Runs the command line; returns the exit code. The process edge: errors are shown here and nowhere else. */

@@ -1,0 +1,44 @@
+import { UsageError } from '../cli/exit.ts';
+
+/** One thing that is wrong in a workflow file, and where. */
+export interface Problem {
+  /** As the user named it. */
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** From 1, in UTF-16 units. */
+  readonly column: number;
+  readonly message: string;
+  /** What to do about it. */
+  readonly hint?: string;
+}
+
+/** A file of nothing but mistakes would otherwise print a line for each of them. */
+const most = 100;
+
+/**
+ * A workflow file that cannot be used. `problems` holds at least one problem, in the order of the file, none twice,
+ * at most 100; the message shows each on a line of its own.
+ */
+export class WorkflowError extends UsageError {
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[], options?: ErrorOptions) {
+    const ordered = inOrder(problems);
+    const shown = ordered.slice(0, most);
+    const rest = ordered.length - shown.length;
+    super([...shown.map(render), ...(rest > 0 ? [`and ${rest} more`] : [])].join('\n'), options);
+    this.problems = shown;
+  }
+}
+
+/** `file:line:column: message; hint`, on one line: what a file says must not steer the terminal. */
+export function render({ file, line, column, message, hint }: Problem): string {
+  const text = `${file}:${line}:${column}: ${message}${hint === undefined ? '' : `; ${hint}`}`;
+  return text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
+function inOrder(problems: readonly Problem[]): Problem[] {
+  const distinct = new Map(problems.map((each) => [`${each.line}:${each.column}:${each.message}`, each]));
+  return [...distinct.values()].sort((a, b) => a.line - b.line || a.column - b.column);
+}

@@ -1,0 +1,25 @@
+const byteUnits: Readonly<Record<string, number>> = {
+  B: 1,
+  kB: 1e3,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  TiB: 1024 ** 4,
+};
+
+/** Bytes of `4GiB`, `1.5GB`, `512` or 512, of the form that the workflow schema lets through; rounded down. */
+export function bytesOf(size: string | number): number {
+  if (typeof size === 'number') return size;
+  const unit = /[A-Za-z]*$/.exec(size)?.[0] ?? '';
+  return Math.floor(Number.parseFloat(size) * (byteUnits[unit] ?? 1));
+}
+
+/** Milliseconds of `1h30m`, `30m` or `90s`, of the form that the workflow schema lets through. */
+export function millisecondsOf(duration: string): number {
+  const amount = (unit: string) => Number(new RegExp(`([0-9]+)${unit}`).exec(duration)?.[1] ?? 0);
+  return ((amount('h') * 60 + amount('m')) * 60 + amount('s')) * 1000;
+}
