@@ -79,7 +79,7 @@ async function probeNamespaces(host: Host): Promise<Finding> {
 }
 
 /** In a mount namespace of its own, so that nothing of it can stay behind. */
-const overlayTrial = `mount -t tmpfs -o size=1m trial /tmp && cd /tmp && mkdir lower upper work merged &&
+const overlayTrial = `mount -t tmpfs -o size=1m trial /mnt && cd /mnt && mkdir lower upper work merged &&
   mount -t overlay -o lowerdir=lower,upperdir=upper,workdir=work trial merged`;
 
 async function probeOverlay(host: Host): Promise<Finding> {

@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
 import { Command } from 'commander';
 import { type Check, inspect, thisHost } from '../../runtime/host.ts';
-import { pasteable, repair, repairSteps } from '../../runtime/host/repair.ts';
+import { pasteable, repair, RepairError, repairSteps } from '../../runtime/host/repair.ts';
 import type { Host } from '../../runtime/host/requirement.ts';
 import { loadConfig } from '../config.ts';
 import { exitCode } from './exit.ts';
@@ -34,7 +34,11 @@ async function doctor(options: Options): Promise<void> {
   const checks = options.fix
     ? await repair(host, ['builds', 'untrusted'], async (step, work) => {
         process.stderr.write(`+ ${pasteable(host, step)}\n`);
-        await work();
+        // One step that fails must not keep the others from being taken; the list below tells what is left.
+        await work().catch((error: unknown) => {
+          if (!(error instanceof RepairError)) throw error;
+          process.stderr.write(`${error.message}\n`);
+        });
       })
     : await inspect(host, ['builds', 'untrusted']);
   const builds = verdict(checks.filter((check) => check.neededFor === 'builds'));

@@ -1,0 +1,35 @@
+import { chmodSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { findTool, toolRequirements } from '../../../runtime/host/tools.ts';
+import { makeHost } from './fixture.ts';
+
+test('a tool is the first executable file of that name on PATH', () => {
+  using host = makeHost({ '/a/tool': 'text', '/c/tool': '#!/bin/sh\n', '/d/tool': '#!/bin/sh\n' });
+  mkdirSync(join(host.root, 'b/tool'), { recursive: true });
+  for (const directory of ['c', 'd']) chmodSync(join(host.root, directory, 'tool'), 0o755);
+  const path = ['a', 'b', 'c', 'd'].map((name) => join(host.root, name));
+  expect(findTool({ ...host, path }, 'tool')).toBe(join(host.root, 'c/tool'));
+  expect(findTool({ ...host, path }, 'another')).toBeUndefined();
+});
+
+test.each([
+  ['echo crun version 1.8.1', 'ok', /^1\.8\.1; older than 1\.28/],
+  ['echo crun version 1.28', 'ok', /^1\.28$/],
+  ['echo crun version 0.17', 'missing', /^version 0\.17$/],
+  ['echo something else', 'missing', /^version unknown$/],
+  ['echo no libseccomp >&2; exit 1', 'missing', /^does not run: .*no libseccomp/],
+])('crun that does `%s`: %s', async (script, status, detail) => {
+  using host = makeHost({ '/bin/crun': `#!/bin/sh\n${script}\n` });
+  chmodSync(join(host.root, 'bin/crun'), 0o755);
+  const crun = toolRequirements.find((each) => each.id === 'crun');
+  const finding = await crun?.probe({ ...host, path: [join(host.root, 'bin')] });
+  expect(finding).toMatchObject({ status, detail: expect.stringMatching(detail) });
+});
+
+test('every tool that is absent names the Debian package that has it', async () => {
+  using host = makeHost({});
+  for (const { id, probe } of toolRequirements) {
+    expect(await probe(host), id).toMatchObject({ status: 'missing', remedy: { kind: 'packages' } });
+  }
+});
