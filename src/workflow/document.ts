@@ -21,7 +21,7 @@ export interface YamlDocument {
   readonly source: (path: readonly string[]) => string | undefined;
 }
 
-export interface Place {
+interface Place {
   readonly line: number;
   readonly column: number;
 }
@@ -183,6 +183,8 @@ function toData(root: unknown, entries: Entries, report: Report): unknown {
   const toMerge = (node: unknown, at: number, depth: number): [string, Entry][] => {
     const value = convert(node, depth + 1);
     return (Array.isArray(value) ? value : [value]).flatMap((map: unknown) => {
+      // What could not be converted has been reported.
+      if (map === undefined) return [];
       const isAMap = typeof map === 'object' && map !== null && !Array.isArray(map);
       const taken = isAMap ? [...(entries.get(map) ?? [])] : [];
       if (!isAMap) report(at, '<< takes a map or a list of maps');
