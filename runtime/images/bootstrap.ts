@@ -1,0 +1,115 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { CommandError, run, type ToolCommand } from '../command.ts';
+import { installFrom } from './archive.ts';
+import { bootstrapKey, bootstrapped } from './bootstrap-key.ts';
+import { ImageError } from './image.ts';
+import { makingLock } from './layout.ts';
+import { withLock } from './lock.ts';
+import { type ImageRecord, writeRef } from './records.ts';
+import { type BootstrapReference, canonical } from './reference.ts';
+import { type Progress, type Store, withWorkplace } from './workplace.ts';
+
+/** Makes the image with mmdebstrap, or waits for another process that makes the same one. Throws ImageError. */
+export async function bootstrapImage(
+  store: Store,
+  reference: BootstrapReference,
+  how: 'missing' | 'anew',
+  progress: Progress,
+): Promise<ImageRecord> {
+  const { layout } = store;
+  const key = bootstrapKey(reference);
+  const waiting = () => progress('waiting for another process that makes the same image');
+  return await withWorkplace(store, progress, (work) =>
+    withLock(makingLock(layout, `bootstrap-${key}`), 'exclusive', waiting, async () => {
+      const present = how === 'missing' ? bootstrapped(layout, reference, key) : undefined;
+      if (present) return present;
+      progress(`making ${canonical(reference)} with mmdebstrap (about half a minute)`);
+      const temporary = join(work, 'mmdebstrap');
+      mkdirSync(temporary, { mode: 0o755 });
+      const command = mmdebstrapCommand(reference, await mirrors(reference.suite), temporary);
+      try {
+        const image = await installFrom(store, work, command, (line) => {
+          if (line.startsWith('I: ')) progress(line.slice('I: '.length));
+        });
+        writeRef(layout, reference, { ref: canonical(reference), digest: image.digest, key });
+        return image;
+      } catch (error) {
+        throw error instanceof CommandError ? explained(error) : error;
+      }
+    }),
+  );
+}
+
+/**
+ * The one-line sources that the machine itself has for the suite and its updates, as apt understands its own files.
+ * None: mmdebstrap's defaults for the suite.
+ */
+async function mirrors(suite: string): Promise<string[]> {
+  const format = '$(REPO_URI) $(RELEASE) $(COMPONENT)|$(SIGNED_BY)';
+  const args = ['indextargets', '--format', format, 'Created-By: Packages'];
+  const { stdout } = await run({ file: 'apt-get', args }).catch(() => ({ stdout: Buffer.alloc(0) }));
+  return mirrorLines(stdout.toString('utf8'), suite);
+}
+
+/** Parses apt-get's answer; `$(SIGNED_BY)` is what it prints for a source without that option. */
+export function mirrorLines(targets: string, suite: string): string[] {
+  const lines = targets.split('\n').flatMap((line) => {
+    const [source = '', signedBy = ''] = line.split('|');
+    const release = source.split(' ')[1];
+    const ours = [suite, `${suite}-updates`, `${suite}-security`, `${suite}/updates`];
+    if (release === undefined || !ours.includes(release)) return [];
+    return [`deb ${signedBy.startsWith('/') ? `[signed-by=${signedBy}] ` : ''}${source}`];
+  });
+  return [...new Set(lines)];
+}
+
+const forbidServices = [
+  // 101: "action forbidden by policy" (invoke-rc.d(8)). Packages that a build installs must not start daemons.
+  'printf \'#!/bin/sh\\nexit 101\\n\' > "$1/usr/sbin/policy-rc.d"',
+  'chmod 755 "$1/usr/sbin/policy-rc.d"',
+].join(' && ');
+
+/** mmdebstrap, printing a tar of the root file system; alone in a PID namespace, so that none of it outlives us. */
+export function mmdebstrapCommand(
+  { suite, packages }: BootstrapReference,
+  sources: readonly string[],
+  temporary: string,
+): ToolCommand {
+  const mmdebstrap = [
+    'mmdebstrap',
+    '--mode=root',
+    '--variant=minbase',
+    '--format=tar',
+    // In a user namespace apt cannot change to its own user; these two stay in the image.
+    '--aptopt=APT::Sandbox::User "root"',
+    '--skip=chroot/policy-rc.d',
+    `--extract-hook=${forbidServices}`,
+    ...(packages.length > 0 ? [`--include=${packages.join(',')}`] : []),
+    suite,
+    '-',
+    ...sources,
+  ];
+  const namespaces = ['--pid', '--mount', '--mount-proc', '--fork', '--kill-child=KILL'];
+  return {
+    file: 'env',
+    args: [`TMPDIR=${temporary}`, 'LC_ALL=C', 'unshare', ...namespaces, '--', ...mmdebstrap],
+  };
+}
+
+function explained(error: CommandError): ImageError {
+  if (error.exitCode === 127 || error.kind === 'missing') {
+    return new ImageError('mmdebstrap is missing: install it with `apt install mmdebstrap`', {
+      cause: error,
+    });
+  }
+  const said = error.stderr.split('\n').filter((line) => /^(?:E|W): /.test(line));
+  const reason = said.find((line) => line.startsWith('E: ') && !/subprocess|failed to run/i.test(line));
+  const why = reason?.slice('E: '.length) ?? error.message;
+  return new ImageError(
+    `${why}; check the suite and the package names, or run \`apt-get update\` to test the sources`,
+    {
+      cause: error,
+    },
+  );
+}

@@ -1,0 +1,124 @@
+import { createHash, type Hash } from 'node:crypto';
+import { PassThrough, type Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { CommandError, run, type ToolCommand } from '../command.ts';
+import { decompress } from './compression.ts';
+import { ImageError } from './image.ts';
+import { filterLayer, type LayerTally } from './layer-filter.ts';
+import { type LayerLimits, layerLimits } from './layer-limits.ts';
+
+/** Wraps a command so that it can write below `dir`, its working directory, and nowhere else. */
+export type Contain = (dir: string, command: ToolCommand) => ToolCommand;
+
+export interface LayerSource {
+  /** The layer as it came: a tar, maybe compressed. */
+  readonly blob: Readable;
+  /** `sha256:…` that the blob must have; undefined: not stated. */
+  readonly digest: string | undefined;
+  /** `sha256:…` that the uncompressed tar must have (DiffID); undefined: not stated. */
+  readonly diffId: string | undefined;
+}
+
+export interface UnpackedLayer extends LayerTally {
+  /** Lower-case hex, of the uncompressed tar. */
+  readonly id: string;
+}
+
+/**
+ * Unpacks a layer into the existing, empty `directory` and checks both digests. Throws ImageError when the layer is
+ * corrupt, hostile or too large, or cannot be written; what is in the directory is then to be removed.
+ */
+export async function unpackLayer(
+  source: LayerSource,
+  directory: string,
+  contain: Contain,
+  limits: LayerLimits = layerLimits,
+): Promise<UnpackedLayer> {
+  const packed = measure();
+  const plain = measure((bytes) => {
+    if (bytes > limits.ratioFrom && bytes > limits.ratio * packed.bytes()) {
+      throw new ImageError(`it unpacks to more than ${limits.ratio} times its size: a decompression bomb`);
+    }
+  });
+  const tally: LayerTally = { bytes: 0, entries: 0, opaqueRoot: false };
+  const output = new PassThrough();
+  const aborter = new AbortController();
+  const feeding = pipeline(
+    source.blob,
+    (bytes: AsyncIterable<Buffer>) => packed.through(bytes),
+    decompress,
+    (bytes: AsyncIterable<Buffer>) => plain.through(bytes),
+    (tar: AsyncIterable<Buffer>) => filterLayer(tar, limits, tally),
+    output,
+    { signal: aborter.signal },
+  );
+  const extracting = run(contain(directory, extractor), { input: output }).finally(() => aborter.abort());
+  const [fed, extracted] = await Promise.allSettled([feeding, extracting]);
+  // A broken feed kills the extractor and a dead extractor ends the feed: the first cause is the one to tell.
+  if (fed.status === 'rejected' && fed.reason?.name !== 'AbortError') throw broken(fed.reason);
+  if (extracted.status === 'rejected') throw unwritten(extracted.reason);
+  if (fed.status === 'rejected') throw broken(fed.reason);
+  requireDigest('its blob', source.digest, packed.digest());
+  requireDigest('its uncompressed content', source.diffId, plain.digest());
+  return { id: plain.digest().slice('sha256:'.length), ...tally };
+}
+
+/** Names are relative and harmless by now; tar's own precautions stay on as a second line. */
+const extractor: ToolCommand = {
+  file: 'env',
+  args: [
+    'LC_ALL=C',
+    'tar',
+    '--extract',
+    '--file=-',
+    '--numeric-owner',
+    '--same-owner',
+    '--preserve-permissions',
+    '--xattrs',
+    '--xattrs-include=*',
+    '--warning=no-timestamp',
+  ],
+};
+
+/** Counts and hashes what passes. */
+function measure(check: (bytes: number) => void = () => {}) {
+  const hash: Hash = createHash('sha256');
+  let bytes = 0;
+  let digest: string | undefined;
+  return {
+    bytes: () => bytes,
+    digest: () => (digest ??= `sha256:${hash.digest('hex')}`),
+    async *through(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+      for await (const chunk of source) {
+        hash.update(chunk);
+        bytes += chunk.length;
+        check(bytes);
+        yield chunk;
+      }
+    },
+  };
+}
+
+function requireDigest(what: string, stated: string | undefined, found: string): void {
+  if (stated !== undefined && stated !== found) {
+    throw new ImageError(`${what} has the digest ${found}, not ${stated} as the image says`);
+  }
+}
+
+function broken(cause: unknown): ImageError {
+  if (cause instanceof ImageError) return cause;
+  return new ImageError(`it is damaged: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    cause,
+  });
+}
+
+function unwritten(cause: unknown): ImageError {
+  if (cause instanceof CommandError && /No space left on device|Disk quota exceeded/.test(cause.stderr)) {
+    return new ImageError('the disk is full; free some space, for example with `cofferdam image prune`', {
+      cause,
+    });
+  }
+  return new ImageError(`unpacking failed: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    cause,
+  });
+}
