@@ -86,10 +86,12 @@ async function probeOverlay(host: Host): Promise<Finding> {
   if (host.uid !== 0) return { status: 'warn', detail: 'not tried: takes root' };
   const failure = await attempt('unshare', ['--mount', 'sh', '-c', overlayTrial]);
   if (failure === undefined) return { status: 'ok', detail: 'mounted and gone' };
+  const known = readHostFile(host, '/proc/filesystems')?.includes('\toverlay') ?? false;
+  const text = 'let this process mount: no chroot, and no seccomp or LSM profile around it';
   return {
     status: 'missing',
     detail: failure,
-    remedy: loadModule('overlay'),
+    remedy: known ? { kind: 'advice', text } : loadModule('overlay'),
   };
 }
 
