@@ -6,7 +6,7 @@ export type StepStatus = Status | 'skipped';
 /**
  * Why a build or step ended as it did.
  * `exit` (the command's own code), `oom`, `disk`, `pids`, `timeout`, `canceled`: of the build.
- * `invalid` (workflow), `image`, `source`, `sandbox`, `artifacts`: what had to be there was not.
+ * `invalid` (workflow), `image`, `source`, `sandbox`, `artifacts`: what had to be there was not. `internal`: a bug.
  */
 export type Reason =
   | 'exit'
@@ -19,12 +19,17 @@ export type Reason =
   | 'image'
   | 'source'
   | 'sandbox'
-  | 'artifacts';
+  | 'artifacts'
+  | 'internal';
 
 /** How a build ended: one value, and the first one stays. */
 export type Outcome =
   | { readonly status: 'passed' }
-  | { readonly status: 'failed'; readonly reason: 'exit' | 'oom' | 'disk' | 'pids' }
+  | {
+      readonly status: 'failed';
+      readonly reason: 'exit' | 'oom' | 'disk' | 'pids' | 'artifacts';
+      readonly message?: string;
+    }
   | { readonly status: 'errored'; readonly reason: Reason; readonly message: string }
   | { readonly status: 'canceled'; readonly reason: 'canceled' }
   | { readonly status: 'timed_out'; readonly reason: 'timeout' };
@@ -84,5 +89,6 @@ export interface BuildRecord {
   };
   readonly workflows: readonly WorkflowRecord[];
   readonly artifacts: readonly ArtifactRecord[];
-  readonly log: { readonly bytes: number; readonly truncated: boolean };
+  /** `bytes`: all that the build wrote; `cutBytes`: how much of it is missing between head and tail. */
+  readonly log: { readonly bytes: number; readonly truncated: boolean; readonly cutBytes: number };
 }

@@ -10,6 +10,7 @@ import { exitCode, UsageError } from './exit.ts';
 const commands: Record<string, () => Promise<{ readonly command: () => Command }>> = {
   doctor: () => import('./doctor.ts'),
   lint: () => import('./lint.ts'),
+  run: () => import('./run.ts'),
   schema: () => import('./schema.ts'),
 };
 

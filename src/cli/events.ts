@@ -1,0 +1,66 @@
+import type { ArtifactRecord, BuildRecord, StepRecord } from '../build.ts';
+import type { Output } from './output.ts';
+
+/**
+ * Shows a build to a program: NDJSON on stdout, one event a line: `step`, `log`, `artifact`, `warning`, and last
+ * `end` with the record. Log data is text as it came; what is not UTF-8 comes as `base64` instead of `data`.
+ */
+export function createEvents(output: Output) {
+  const partial = new Map<string, Buffer>();
+  const send = (event: object) => output.out(`${JSON.stringify(event)}\n`);
+  const sendLog = (step: string, bytes: Buffer) => {
+    const data = decode(bytes);
+    return send({
+      type: 'log',
+      step,
+      ...(data === undefined ? { base64: bytes.toString('base64') } : { data }),
+    });
+  };
+  const flush = async (step: string) => {
+    const rest = partial.get(step);
+    partial.delete(step);
+    if (rest) await sendLog(step, rest);
+  };
+
+  return {
+    progress: (message: string) => void output.err(`${message}\n`),
+    warning: (message: string) => void send({ type: 'warning', message }),
+    step: async (step: StepRecord) => {
+      if (step.status !== 'running') await flush(step.name);
+      await send({ type: 'step', ...step });
+    },
+    chunk: async (step: string, chunk: Buffer) => {
+      const bytes = Buffer.concat([partial.get(step) ?? Buffer.alloc(0), chunk]);
+      const whole = bytes.length - incompleteTail(bytes);
+      if (whole < bytes.length) partial.set(step, bytes.subarray(whole));
+      else partial.delete(step);
+      if (whole > 0) await sendLog(step, bytes.subarray(0, whole));
+    },
+    cutBegins: () => {},
+    cutEnds: (cutBytes: number) => send({ type: 'log-cut', bytes: cutBytes }),
+    artifact: (artifact: ArtifactRecord) => void send({ type: 'artifact', ...artifact }),
+    end: async (record: BuildRecord) => {
+      for (const step of partial.keys()) await flush(step);
+      await send({ type: 'end', record });
+    },
+  };
+}
+
+function decode(bytes: Buffer): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** How many bytes at the end begin a UTF-8 sequence that the next chunk may complete (RFC 3629). */
+function incompleteTail(bytes: Buffer): number {
+  for (let back = 1; back <= Math.min(3, bytes.length); back++) {
+    const byte = bytes[bytes.length - back] ?? 0;
+    if ((byte & 0xc0) === 0x80) continue;
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return length > back ? back : 0;
+  }
+  return 0;
+}

@@ -1,0 +1,206 @@
+import { basename, resolve } from 'node:path';
+import { Command, Option } from 'commander';
+import { createAbort } from '../../workers/abort.ts';
+import { defaultArtifactCaps } from '../../workers/artifacts.ts';
+import { runBuild } from '../../workers/build.ts';
+import { openMachine } from '../../workers/machine.ts';
+import { describeSource } from '../../workers/source.ts';
+import { artifactStore } from '../artifacts.ts';
+import type { Status } from '../build.ts';
+import { loadConfig } from '../config.ts';
+import { defaultLimits } from '../limits.ts';
+import { findWorkflow } from '../workflow/find.ts';
+import type { Plan } from '../workflow/plan.ts';
+import { bytesOf, millisecondsOf } from '../workflow/quantity.ts';
+import { readWorkflow } from '../workflow/read.ts';
+import { createEvents } from './events.ts';
+import { exitCode, UsageError } from './exit.ts';
+import { createOutput } from './output.ts';
+import { createScreen } from './screen.ts';
+
+interface RunOptions {
+  readonly workflow?: string;
+  readonly image?: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly artifacts?: string;
+  readonly timeout?: string;
+  readonly pull: 'missing' | 'always' | 'never';
+  readonly authfile?: string;
+  readonly insecureRegistry?: boolean;
+  readonly logCap: string;
+  readonly json?: boolean;
+}
+
+/** `cofferdam run`: a build here and now, without a server. */
+export function command(): Command {
+  return new Command('run')
+    .summary("run a directory's workflow here, now, in a throwaway sandbox")
+    .description(
+      "Runs DIR's workflow (.cofferdam.yaml, .woodpecker.yaml, …) in a throwaway sandbox; or, with --image, one\n" +
+        'command. DIR is only read: the build sees it at /workspace, without what git ignores. The log is on stdout,\n' +
+        'everything else on stderr.',
+    )
+    .usage('[options] [DIR]\n       cofferdam run [options] --image REF [DIR] -- CMD [ARG...]')
+    .argument('[words...]')
+    .helpOption('-h, --help', 'show this help')
+    .option('-w, --workflow <file>', 'the workflow file, instead of the one found in DIR')
+    .option('-i, --image <ref>', 'run one command in this image; the command follows --')
+    .option('-e, --env <key=value>', 'set a variable for all steps; may be repeated', collectEnv, {})
+    .option('-a, --artifacts <dir>', 'keep artifacts in this directory')
+    .option('-t, --timeout <duration>', 'stop the build after this long, as 30m or 90s')
+    .addOption(
+      new Option('--pull <when>', 'when to ask the registry')
+        .choices(['missing', 'always', 'never'])
+        .default('missing'),
+    )
+    .option('--authfile <file>', 'registry credentials, as skopeo login writes them')
+    .option('--insecure-registry', 'allow plain HTTP to a registry on this machine')
+    .option('--log-cap <size>', 'keep this much of the log: its head and its tail', '64MiB')
+    .option('--json', 'print events and the record as NDJSON on stdout')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 passed, 1 failed, 2 usage or invalid workflow, 3 errored, 124 timed out, 130 canceled.\n' +
+        '\nExamples:\n  cofferdam run\n  cofferdam run --artifacts out examples/hello\n' +
+        '  cofferdam run --image bootstrap:bookworm+build-essential . -- make test\n',
+    )
+    .action(async (words: string[], options: RunOptions, self: Command) => {
+      process.exitCode = await run(words, options, self.parent?.args ?? []);
+    });
+}
+
+async function run(words: readonly string[], options: RunOptions, raw: readonly string[]): Promise<number> {
+  const { directory, args } = operands(words, options, raw);
+  const config = loadConfig();
+  const plan = withOptions(await planOf(directory, args, options), options);
+  const logCapBytes = logCap(options.logCap);
+  const output = createOutput();
+  const screen = options.json ? createEvents(output) : createScreen(output, logCapBytes);
+  const { driver, images } = openMachine(config.dataDir);
+  const abort = createAbort(plan.timeoutMs);
+  const keptIn = options.artifacts;
+
+  const stop = onSignals(() => {
+    screen.progress(abort.reason ? 'killing the build' : 'stopping the build; once more to kill it at once');
+    abort.request('canceled');
+  });
+  const record = await runBuild(
+    {
+      plan,
+      repo: resolve(directory),
+      source: () => describeSource(directory, config.dataDir),
+      logCapBytes,
+      artifactCaps: defaultArtifactCaps,
+    },
+    {
+      driver,
+      resolveImage: (ref) =>
+        images.resolve(ref, {
+          pull: options.pull,
+          progress: (line) => screen.progress(line),
+          ...(options.authfile !== undefined && { authFile: options.authfile }),
+          ...(options.insecureRegistry && { insecureRegistry: true }),
+        }),
+      artifacts: artifactStore(keptIn),
+      events: screen,
+      abort,
+    },
+  );
+  stop();
+  await screen.end(record, keptIn);
+  return statusCode[record.status];
+}
+
+const statusCode: Record<Status, number> = {
+  passed: exitCode.passed,
+  failed: exitCode.failed,
+  errored: exitCode.errored,
+  timed_out: exitCode.timedOut,
+  canceled: exitCode.canceled,
+  queued: exitCode.errored,
+  running: exitCode.errored,
+};
+
+/** Splits `[DIR] -- CMD…`: commander drops the `--`, the raw words still have it. */
+function operands(
+  words: readonly string[],
+  { image, workflow }: RunOptions,
+  raw: readonly string[],
+): { directory: string; args: readonly string[] } {
+  const dash = raw.indexOf('--');
+  const args = dash < 0 ? [] : raw.slice(dash + 1);
+  const before = words.slice(0, words.length - args.length);
+  if (image === undefined && args.length > 0) throw new UsageError('a command after -- needs --image REF');
+  if (image !== undefined && args.length === 0) {
+    throw new UsageError('--image needs a command: cofferdam run --image REF [DIR] -- CMD [ARG...]');
+  }
+  if (image !== undefined && workflow !== undefined)
+    throw new UsageError('choose --image or --workflow, not both');
+  if (before.length > 1) {
+    throw new UsageError(`one directory at a time, not ${before.join(' ')}; a command goes after --`);
+  }
+  return { directory: before[0] ?? '.', args };
+}
+
+async function planOf(directory: string, args: readonly string[], options: RunOptions): Promise<Plan> {
+  const [file, ...rest] = args;
+  if (options.image === undefined || file === undefined) {
+    return readWorkflow(options.workflow ?? (await findWorkflow(directory)));
+  }
+  return {
+    name: 'run',
+    image: options.image,
+    steps: [
+      {
+        name: basename(file).replaceAll(/[^\w-]/g, '_') || 'command',
+        container: { kind: 'shared' },
+        run: { kind: 'exec', args: [file, ...rest] },
+        environment: {},
+        onFailure: 'fail',
+        when: ['success'],
+      },
+    ],
+    timeoutMs: millisecondsOf('1h'),
+    limits: defaultLimits,
+    network: 'none',
+    artifacts: [],
+  };
+}
+
+function withOptions(plan: Plan, { env, timeout }: RunOptions): Plan {
+  const [first, ...others] = plan.steps;
+  const add = (step: Plan['steps'][number]) => ({ ...step, environment: { ...step.environment, ...env } });
+  return {
+    ...plan,
+    steps: [add(first), ...others.map(add)],
+    ...(timeout !== undefined && { timeoutMs: checkedDuration(timeout) }),
+  };
+}
+
+function collectEnv(pair: string, before: Readonly<Record<string, string>>): Record<string, string> {
+  const at = pair.indexOf('=');
+  if (at < 1) throw new UsageError(`--env takes KEY=VALUE, not '${pair}'`);
+  return { ...before, [pair.slice(0, at)]: pair.slice(at + 1) };
+}
+
+function checkedDuration(text: string): number {
+  if (!/^(\d+h)?(\d+m)?(\d+s)?$/.test(text) || millisecondsOf(text) === 0) {
+    throw new UsageError(`--timeout takes a duration as 1h30m, 30m or 90s, not '${text}'`);
+  }
+  return millisecondsOf(text);
+}
+
+function logCap(text: string): number {
+  if (!/^\d+([kKMG]i?B|B)?$/.test(text) || bytesOf(text) < 1024) {
+    throw new UsageError(`--log-cap takes a size of at least 1KiB, as 64MiB, not '${text}'`);
+  }
+  return bytesOf(text);
+}
+
+/** Calls back on each SIGINT, SIGTERM and SIGHUP; returns what ends that. */
+function onSignals(callback: () => void): () => void {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, callback);
+  return () => {
+    for (const signal of signals) process.off(signal, callback);
+  };
+}

@@ -1,0 +1,179 @@
+import { ulid } from 'ulid';
+import { type Image, ImageError } from '../runtime/images/image.ts';
+import { ImageReferenceError } from '../runtime/images/reference.ts';
+import { type Sandbox, type SandboxDriver, SandboxError, type Usage } from '../runtime/sandbox.ts';
+import type { ArtifactStore } from '../src/artifacts.ts';
+import type { ArtifactRecord, BuildRecord, Outcome, Reason, StepRecord } from '../src/build.ts';
+import type { Plan } from '../src/workflow/plan.ts';
+import { type Abort, AbortedError, unlessAborted } from './abort.ts';
+import { type ArtifactCaps, ArtifactError, collectArtifacts } from './artifacts.ts';
+import { workspacePath } from './environment.ts';
+import type { BuildEvents } from './events.ts';
+import { createBuildLog } from './log.ts';
+import { createPhases } from './phases.ts';
+import { type Source, SourceError } from './source.ts';
+import { runSteps } from './steps.ts';
+
+/** One build, ready to run. */
+export interface BuildRequest {
+  readonly plan: Plan;
+  /** What the record calls the source. */
+  readonly repo: string;
+  /** Describes the source; called once. Throws SourceError. */
+  readonly source: () => Promise<Source>;
+  readonly logCapBytes: number;
+  readonly artifactCaps: ArtifactCaps;
+}
+
+/** What a build works with. */
+export interface BuildTools {
+  readonly driver: SandboxDriver;
+  /** Finds or fetches an image: a reference is resolved to a digest here, once for the build. Throws ImageError. */
+  readonly resolveImage: (ref: string) => Promise<Image>;
+  readonly artifacts: ArtifactStore;
+  readonly events: BuildEvents;
+  readonly abort: Abort;
+}
+
+/**
+ * Runs a build from its plan to its record. A red build is a result, not an exception: whatever happens a record
+ * comes back, and nothing of the sandbox is left when it does.
+ */
+export async function runBuild(request: BuildRequest, tools: BuildTools): Promise<BuildRecord> {
+  const { plan } = request;
+  const { abort, events } = tools;
+  const id = ulid();
+  const phases = createPhases();
+  const log = createBuildLog(request.logCapBytes, events);
+  const startedAt = new Date().toISOString();
+  let source: Source | undefined;
+  let sandbox: Sandbox | undefined;
+  let steps: StepRecord[] = plan.steps.map(({ name }) => ({ name, status: 'skipped' }));
+  let artifacts: ArtifactRecord[] = [];
+  let usage: Usage = { cpuSeconds: 0, memoryPeakBytes: 0, diskPeakBytes: 0 };
+  let outcome: Outcome | undefined;
+
+  try {
+    const ready = await phases.during('prepareMs', () =>
+      unlessAborted(abort.stopping, prepare(request, tools)),
+    );
+    source = ready.source;
+    const box = await phases.during('sandboxMs', () => openSandbox(id, request, tools, ready.source));
+    sandbox = box;
+    const ran = await phases.during('runMs', () =>
+      runSteps({ buildId: id, plan, sandbox: box, images: ready.images, log, events, abort }),
+    );
+    steps = ran.records;
+    await log.finish();
+    if (ran.broken) throw ran.broken;
+    const verdict = (outcome = outcomeOf(steps, plan, abort));
+    usage = await box.usage();
+    artifacts = await phases.during('collectMs', () => collect(box, request, tools, verdict));
+  } catch (error) {
+    outcome = afterError(error, outcome, abort);
+  }
+  try {
+    await phases.during('destroyMs', () => sandbox?.destroy());
+  } catch (error) {
+    outcome = afterError(error, outcome, abort);
+  }
+  abort.release();
+
+  const { status, ...why } = outcome;
+  const finishedAt = new Date().toISOString();
+  return {
+    id,
+    status,
+    ...why,
+    attempt: 1,
+    source: { repo: request.repo, ...source?.git },
+    trigger: { kind: 'manual' },
+    createdAt: startedAt,
+    startedAt,
+    finishedAt,
+    timings: phases.timings,
+    usage,
+    workflows: [{ name: plan.name, status, steps }],
+    artifacts,
+    log: log.totals,
+  };
+}
+
+/** Images and source, side by side. */
+async function prepare(
+  { plan, source }: BuildRequest,
+  { resolveImage }: BuildTools,
+): Promise<{ source: Source; images: Map<string, Image> }> {
+  const refs = plan.steps.map(({ container }) => (container.kind === 'own' ? container.image : plan.image));
+  const unique = [...new Set(refs.filter((ref) => ref !== undefined))];
+  const [described, images] = await Promise.all([
+    source(),
+    Promise.all(unique.map(async (ref) => [ref, await resolveImage(ref)] as const)),
+  ]);
+  return { source: described, images: new Map(images) };
+}
+
+function openSandbox(id: string, { plan }: BuildRequest, { driver }: BuildTools, source: Source): Sandbox {
+  return driver.open({
+    id,
+    limits: plan.limits,
+    workspace: { path: workspacePath, source: source.directory, hidden: source.hidden },
+  });
+}
+
+function outcomeOf(steps: readonly StepRecord[], plan: Plan, abort: Abort): Outcome {
+  if (abort.reason === 'timeout') return { status: 'timed_out', reason: 'timeout' };
+  if (abort.reason === 'canceled') return { status: 'canceled', reason: 'canceled' };
+  const failed = steps.find(({ status }, i) => status === 'failed' && plan.steps[i]?.onFailure === 'fail');
+  if (!failed) return { status: 'passed' };
+  const { reason } = failed;
+  return {
+    status: 'failed',
+    reason: reason === 'oom' || reason === 'disk' || reason === 'pids' ? reason : 'exit',
+  };
+}
+
+/** How long a build that timed out may hand over what it has. */
+const timedOutCollectMs = 60_000;
+
+/** A canceled build hands over nothing: it should be gone at once. */
+async function collect(
+  sandbox: Sandbox,
+  { plan, artifactCaps }: BuildRequest,
+  { artifacts, events, abort }: BuildTools,
+  { status }: Outcome,
+): Promise<ArtifactRecord[]> {
+  if (status === 'canceled') return [];
+  const result = status === 'passed' ? 'success' : 'failure';
+  const wanted = plan.artifacts.filter(({ when }) => when === 'always' || when === result);
+  const collecting = collectArtifacts(sandbox, wanted, artifacts, artifactCaps, (message) =>
+    events.warning(message),
+  );
+  const limit = abort.reason === 'timeout' ? AbortSignal.timeout(timedOutCollectMs) : abort.stopping;
+  const records = await unlessAborted(limit, collecting);
+  for (const record of records) events.artifact(record);
+  return records;
+}
+
+/** What an exception makes of a build. A verdict that stands already stays, unless there is less to show for it. */
+function afterError(error: unknown, verdict: Outcome | undefined, abort: Abort): Outcome {
+  if (error instanceof AbortedError || (abort.reason === 'canceled' && !verdict)) {
+    return abort.reason === 'timeout'
+      ? { status: 'timed_out', reason: 'timeout' }
+      : { status: 'canceled', reason: 'canceled' };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  if (verdict?.status === 'failed' || verdict?.status === 'errored') return { ...verdict, message };
+  if (verdict && verdict.status !== 'passed') return verdict;
+  if (error instanceof ArtifactError) return { status: 'failed', reason: 'artifacts', message };
+  return { status: 'errored', reason: reasonOf(error), message };
+}
+
+function reasonOf(error: unknown): Reason {
+  if (error instanceof ImageError || error instanceof ImageReferenceError) return 'image';
+  if (error instanceof SourceError) return 'source';
+  if (error instanceof SandboxError) return error.phase === 'collect' ? 'artifacts' : 'sandbox';
+  // Writing artifacts: the disk of the host is full, the directory cannot be made.
+  if (error instanceof Error && 'syscall' in error) return 'artifacts';
+  return 'internal';
+}

@@ -1,0 +1,48 @@
+import { accessSync, constants } from 'node:fs';
+import type { ToolCommand } from '../runtime/command.ts';
+import { crunDriver } from '../runtime/crun/driver.ts';
+import { thisHost } from '../runtime/host.ts';
+import { holderFile } from '../runtime/host/holder.ts';
+import { findTool } from '../runtime/host/tools.ts';
+import { storeLayout } from '../runtime/images/layout.ts';
+import { type ImageStore, imageStore } from '../runtime/images/store.ts';
+import { type SandboxDriver, SandboxError } from '../runtime/sandbox.ts';
+
+/** What builds on this machine run with. */
+export interface Machine {
+  readonly driver: SandboxDriver;
+  readonly images: ImageStore;
+}
+
+/** The sandboxes and images of this machine. Throws SandboxError or CgroupError when it cannot run builds. */
+export function openMachine(dataDir: string): Machine {
+  if (process.getuid?.() !== 0) {
+    throw new SandboxError(
+      'open',
+      'builds need root on this machine: run it by sudo (rootless is not supported yet)',
+    );
+  }
+  const crun = findTool(thisHost(dataDir), 'crun');
+  if (crun === undefined) throw new SandboxError('open', `crun is not on PATH; ${remedy}`);
+  try {
+    accessSync(holderFile, constants.X_OK);
+  } catch (error) {
+    throw new SandboxError('open', `the holder is not built; ${remedy}`, { cause: error });
+  }
+  const images = openImages(dataDir);
+  const layersDir = storeLayout(dataDir).layers;
+  return { images, driver: crunDriver({ dataDir, layersDir, holder: holderFile, crun }) };
+}
+
+const remedy = 'cofferdam doctor --fix sets up this machine';
+
+/** Layers are unpacked where nothing but their own directory can be written. */
+function openImages(dataDir: string): ImageStore {
+  return imageStore(dataDir, {
+    contain: (directory: string, { file, args, ...rest }: ToolCommand) => ({
+      file: holderFile,
+      args: ['unpack', directory, '--', file, ...args],
+      ...rest,
+    }),
+  });
+}

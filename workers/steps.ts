@@ -1,0 +1,130 @@
+import type { Image } from '../runtime/images/image.ts';
+import type { Command, Container, Exit, Sandbox } from '../runtime/sandbox.ts';
+import type { StepRecord } from '../src/build.ts';
+import type { Plan, PlanStep } from '../src/workflow/plan.ts';
+import { shellScript } from '../src/workflow/script.ts';
+import type { Abort } from './abort.ts';
+import { stepEnvironment, workspacePath } from './environment.ts';
+import type { BuildEvents } from './events.ts';
+import type { BuildLog } from './log.ts';
+
+/** What the steps of a build need. */
+export interface StepsContext {
+  readonly buildId: string;
+  readonly plan: Plan;
+  readonly sandbox: Sandbox;
+  /** By reference; every image that the plan names. */
+  readonly images: ReadonlyMap<string, Image>;
+  readonly log: BuildLog;
+  readonly events: BuildEvents;
+  readonly abort: Abort;
+}
+
+export interface StepsResult {
+  /** One for each step, also for those that did not run. */
+  readonly records: StepRecord[];
+  /** The platform failed under a step, which its record shows; no later step ran. */
+  readonly broken: Error | undefined;
+}
+
+/** Runs the steps one after another. Does not throw. */
+export async function runSteps(context: StepsContext): Promise<StepsResult> {
+  const containers = createContainers(context);
+  const records: StepRecord[] = [];
+  let soFar: 'success' | 'failure' = 'success';
+  let broken: Error | undefined;
+  for (const step of context.plan.steps) {
+    const runs = !broken && context.abort.reason === undefined && step.when.includes(soFar);
+    let record: StepRecord = { name: step.name, status: runs ? 'errored' : 'skipped' };
+    try {
+      if (runs) record = await runStep(step, containers, context);
+    } catch (error) {
+      broken = error instanceof Error ? error : new Error(String(error));
+      record = { ...record, reason: 'sandbox' };
+    }
+    records.push(record);
+    await context.events.step(record);
+    if (record.status === 'failed' && step.onFailure === 'fail') soFar = 'failure';
+  }
+  containers.kill();
+  return { records, broken };
+}
+
+async function runStep(step: PlanStep, containers: Containers, context: StepsContext): Promise<StepRecord> {
+  const { events, log, abort } = context;
+  const { container, image } = containers.of(step);
+  const started: StepRecord = {
+    name: step.name,
+    status: 'running',
+    image: { ref: image.ref, digest: image.digest },
+    startedAt: new Date().toISOString(),
+  };
+  await events.step(started);
+  const command = commandOf(step, image, context);
+  const exit = await stoppable(abort, container, () =>
+    container.run(command, (chunk) => log.write(step.name, chunk)),
+  );
+  if (step.container.kind === 'own') container.kill();
+  return { ...started, ...verdictOf(exit, abort), exitCode: exit.code, finishedAt: new Date().toISOString() };
+}
+
+function verdictOf(exit: Exit, abort: Abort): Pick<StepRecord, 'status' | 'reason'> {
+  if (abort.reason === 'timeout') return { status: 'timed_out', reason: 'timeout' };
+  if (abort.reason === 'canceled') return { status: 'canceled', reason: 'canceled' };
+  if (exit.reason === 'exit' && exit.code === 0) return { status: 'passed' };
+  return { status: 'failed', reason: exit.reason };
+}
+
+function commandOf(step: PlanStep, image: Image, { buildId, plan }: StepsContext): Command {
+  const args: Command['args'] =
+    step.run.kind === 'exec' ? step.run.args : ['/bin/sh', '-c', shellScript(step.run.commands)];
+  return {
+    args,
+    env: stepEnvironment(image.config, step, { id: buildId, workflow: plan.name }),
+    cwd: workspacePath,
+  };
+}
+
+/** SIGTERM to the whole container when the build is being stopped, SIGKILL when its grace time is over. */
+async function stoppable(abort: Abort, container: Container, work: () => Promise<Exit>): Promise<Exit> {
+  const terminate = () => container.signal('SIGTERM');
+  const kill = () => container.kill();
+  abort.stopping.addEventListener('abort', terminate);
+  abort.killed.addEventListener('abort', kill);
+  try {
+    const exit = work();
+    if (abort.stopping.aborted) terminate();
+    return await exit;
+  } finally {
+    abort.stopping.removeEventListener('abort', terminate);
+    abort.killed.removeEventListener('abort', kill);
+  }
+}
+
+interface Containers {
+  of(step: PlanStep): { readonly container: Container; readonly image: Image };
+  kill(): void;
+}
+
+/** One container for all steps without an image of their own, started when first needed; a fresh one for each other. */
+function createContainers({ plan, sandbox, images }: StepsContext): Containers {
+  let shared: Container | undefined;
+  let count = 0;
+  const imageOf = (ref: string | undefined) => {
+    const image = images.get(ref ?? '');
+    if (!image) throw new TypeError(`no image ${ref} among those of the plan`);
+    return image;
+  };
+  return {
+    of: ({ container }) => {
+      if (container.kind === 'own') {
+        const image = imageOf(container.image);
+        return { container: sandbox.start({ name: `step-${++count}`, root: image.root }), image };
+      }
+      const image = imageOf(plan.image);
+      shared ??= sandbox.start({ name: 'shared', root: image.root });
+      return { container: shared, image };
+    },
+    kill: () => shared?.kill(),
+  };
+}
