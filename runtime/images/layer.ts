@@ -52,7 +52,14 @@ export async function unpackLayer(
     output,
     { signal: aborter.signal },
   );
-  const extracting = run(contain(directory, extractor), { input: output }).finally(() => aborter.abort());
+  const extracting = run(contain(directory, extractor), { input: output }).then(
+    // tar ends at the end-of-archive mark; what pads the archive behind it is still to be hashed.
+    () => void output.resume(),
+    (error: unknown) => {
+      aborter.abort();
+      throw error;
+    },
+  );
   const [fed, extracted] = await Promise.allSettled([feeding, extracting]);
   // A broken feed kills the extractor and a dead extractor ends the feed: the first cause is the one to tell.
   if (fed.status === 'rejected' && fed.reason?.name !== 'AbortError') throw broken(fed.reason);
