@@ -106,10 +106,11 @@ function probeLoop(host: Host): Finding {
 
 /** Now and at every boot. */
 function loadModule(name: string): Remedy {
+  const list = '/etc/modules-load.d';
   return {
     kind: 'command',
     title: `load the kernel module ${name}`,
-    args: ['sh', '-c', `modprobe ${name} && echo ${name} >> /etc/modules-load.d/cofferdam.conf`],
+    args: ['sh', '-c', `modprobe ${name} && mkdir -p ${list} && echo ${name} >> ${list}/cofferdam.conf`],
     needsRoot: true,
   };
 }

@@ -10,7 +10,7 @@ interface Sysctl {
 }
 
 /** Where the machine keeps what `doctor --fix` set, for the next boot. */
-const settingsFile = '/etc/sysctl.d/60-cofferdam.conf';
+const settings = '/etc/sysctl.d';
 
 // The host preflight of the threat model: what strangers' builds could use of the kernel they share.
 const sysctls: readonly Sysctl[] = [
@@ -33,7 +33,8 @@ function probeSysctl(host: Host, sysctl: Sysctl): Finding {
     return { status: 'missing', detail: 'not in this kernel', remedy: { kind: 'advice', text } };
   }
   if (Number(value) >= sysctl.atLeast) return { status: 'ok', detail: value };
-  const line = `echo ${sysctl.atLeast} > ${file} && echo ${sysctl.key}=${sysctl.atLeast} >> ${settingsFile}`;
+  const keep = `mkdir -p ${settings} && echo ${sysctl.key}=${sysctl.atLeast} >> ${settings}/60-cofferdam.conf`;
+  const line = `echo ${sysctl.atLeast} > ${file} && ${keep}`;
   return {
     status: 'missing',
     detail: `is ${value}, must be ${sysctl.atLeast}`,

@@ -48,7 +48,8 @@ test('a setting is mended now and for the next boot', async () => {
       args: [
         'sh',
         '-c',
-        'echo 2 > /proc/sys/fs/protected_fifos && echo fs.protected_fifos=2 >> /etc/sysctl.d/60-cofferdam.conf',
+        'echo 2 > /proc/sys/fs/protected_fifos && ' +
+          'mkdir -p /etc/sysctl.d && echo fs.protected_fifos=2 >> /etc/sysctl.d/60-cofferdam.conf',
       ],
     },
   });
