@@ -85,24 +85,21 @@ export function readYaml(text: string, file: string): YamlDocument {
   const value = toData(document.contents, entries, report);
   if (found.size > 0) throw new WorkflowError([...found.values()]);
 
-  const entryAt = (path: readonly string[]): { entry: Entry | undefined; complete: boolean } => {
+  /** The entry at path, or its nearest parent that is an entry. */
+  const entryAt = (path: readonly string[]): Entry | undefined => {
     let entry: Entry | undefined;
     for (const key of path) {
       const next = entries.get(entry ? entry.value : value)?.get(key);
-      if (!next) return { entry, complete: false };
+      if (!next) break;
       entry = next;
     }
-    return { entry, complete: true };
+    return entry;
   };
   const rootAt = offsetOf(document.contents, 0);
   return {
     value,
-    place(path, part) {
-      const { entry, complete } = entryAt(path);
-      if (!entry) return placeOf(rootAt);
-      return placeOf(complete && part === 'key' ? entry.keyAt : entry.valueAt);
-    },
-    source: (path) => entryAt(path).entry?.source,
+    place: (path, part) => placeOf(entryAt(path)?.[part === 'key' ? 'keyAt' : 'valueAt'] ?? rootAt),
+    source: (path) => entryAt(path)?.source,
   };
 }
 

@@ -130,6 +130,7 @@ steps:
     ['512MiB', 2 ** 29],
     ['2GB', 2e9],
     ['1.5 GiB', 1.5 * 2 ** 30],
+    ['0.1GiB', 107_374_182],
     ['100000000', 1e8],
     [100_000_000, 1e8],
     ['100000000B', 1e8],
@@ -204,6 +205,14 @@ describe('environment', () => {
       ['TEXT', 'a=b "c"'],
       ['__proto__', 'own'],
     ]);
+  });
+
+  test('is read as YAML 1.2 whatever version the file says', () => {
+    const plan = parseWorkflow(
+      '%YAML 1.1\n---\nimage: a\nsteps: [{commands: x, environment: {A: yes}}]\n',
+      'w.yaml',
+    );
+    expect(plan.steps[0].environment).toEqual({ A: 'yes' });
   });
 
   test('may be a list', () => {

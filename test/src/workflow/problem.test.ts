@@ -24,6 +24,21 @@ describe('every problem has a place, a cause and a remedy', () => {
     ['a bad merge', `${base}environment:\n  <<: 5\n`, ['4:3: << takes a map or a list of maps']],
     ['a map as a key', `${base}? {a: b}\n: c\n`, ['3:3: a key must be text']],
     ['an unknown tag', `${base}timeout: !x 30m\n`, ['3:10: not valid YAML: Unresolved tag: !x']],
+    [
+      'a tag of YAML 1.1',
+      `${base}timeout: !!binary aGk=\n`,
+      ['3:10: not valid YAML: Unresolved tag: tag:yaml.org,2002:binary'],
+    ],
+    [
+      'a key with a slash',
+      'image: a\nsteps:\n  a/b~c: {commands: 5}\n',
+      ["3:21: steps.a/b~c.commands must be a command or list of commands, not 5; put it in quotes: '5'"],
+    ],
+    [
+      'a key used twice by an alias',
+      'image: a\nsteps: [&x {commands: x, foo: 1}, *x]\n',
+      ["2:26: unknown key 'foo'; a step has name, image, commands, environment, failure, when"],
+    ],
     ['no steps', 'image: a\n', ["1:1: the workflow has no 'steps'"]],
     ['empty steps', 'image: a\nsteps: []\n', ['2:8: steps is empty']],
     ['an empty map of steps', 'image: a\nsteps: {}\n', ['2:8: steps is empty']],
