@@ -1,10 +1,19 @@
-import { createReadStream, existsSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import {
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { join, resolve as absolute } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { CommandError, run, type ToolCommand } from '../command.ts';
-import { decompress } from './compression.ts';
+import { compressionOf, decompress } from './compression.ts';
 import { ImageError } from './image.ts';
 import { installImage, installRootfs, sha256 } from './install.ts';
+import { layerLimits } from './layer-limits.ts';
 import { endsWithUs } from './lifetime.ts';
 import { parseManifest } from './manifest.ts';
 import { type ImageRecord, writeRef } from './records.ts';
@@ -86,8 +95,7 @@ async function importImage(
   path: string,
   progress: Progress,
 ): Promise<ImageRecord> {
-  // skopeo's syntax gives `:` in a path a meaning; under this name there is none.
-  symlinkSync(absolute(path), join(work, 'archive'));
+  await placeArchive(path, join(work, 'archive'));
   await runSkopeo(store.contain(work, copyArchive(kind, 'archive', work)));
   const blobs = join(work, 'layout', 'blobs', 'sha256');
   const index = parseManifest(readFileSync(join(work, 'layout', 'index.json')));
@@ -98,6 +106,37 @@ async function importImage(
   if (manifest.kind === 'index') throw new ImageError(`${path}: it holds images for several platforms`);
   const config = readFileSync(join(blobs, manifest.config.digest.slice('sha256:'.length)));
   return await installImage(store, work, { digest: sha256(bytes), manifest, config, blobs }, progress);
+}
+
+/**
+ * Puts the archive, uncompressed, under a name that has no `:`, to which skopeo's syntax gives a meaning. (skopeo
+ * 1.9 says that it decompresses, but cannot read its own result.)
+ */
+async function placeArchive(path: string, place: string): Promise<void> {
+  const compressed = statSync(path).isFile() && compressionOf(await firstBytes(path)) !== 'none';
+  if (!compressed) {
+    symlinkSync(absolute(path), place);
+    return;
+  }
+  let bytes = 0;
+  await pipeline(
+    createReadStream(path),
+    decompress,
+    async function* (source: AsyncIterable<Buffer>) {
+      for await (const chunk of source) {
+        bytes += chunk.length;
+        if (bytes > layerLimits.bytes)
+          throw new ImageError(`it unpacks to more than ${layerLimits.bytes} bytes`);
+        yield chunk;
+      }
+    },
+    createWriteStream(place),
+  );
+}
+
+async function firstBytes(path: string): Promise<Buffer> {
+  const source = createReadStream(path, { end: 5 });
+  return await new ByteReader(source).peek(6);
 }
 
 async function importDirectory(store: Store, work: string, path: string): Promise<ImageRecord> {

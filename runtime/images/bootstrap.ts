@@ -30,7 +30,8 @@ export async function bootstrapImage(
       const command = mmdebstrapCommand(reference, await mirrors(reference.suite), temporary);
       try {
         const image = await installFrom(store, work, command, (line) => {
-          if (line.startsWith('I: ')) progress(line.slice('I: '.length));
+          const phase = /^I: ([^/]+)\.\.\.$/.exec(line)?.[1];
+          if (phase !== undefined) progress(phase);
         });
         writeRef(layout, reference, { ref: canonical(reference), digest: image.digest, key });
         return image;

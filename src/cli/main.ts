@@ -1,5 +1,4 @@
 import { Command, CommanderError } from 'commander';
-import pino from 'pino';
 import { ConfigError, loadConfig } from '../config.ts';
 import { exitCode, UsageError } from './exit.ts';
 
@@ -9,6 +8,7 @@ import { exitCode, UsageError } from './exit.ts';
  */
 const commands: Record<string, () => Promise<{ readonly command: () => Command }>> = {
   doctor: () => import('./doctor.ts'),
+  image: () => import('./image.ts'),
   lint: () => import('./lint.ts'),
   run: () => import('./run.ts'),
   schema: () => import('./schema.ts'),
@@ -34,11 +34,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv, { from: 'user' });
     return Number(process.exitCode ?? exitCode.passed);
   } catch (error) {
-    return report(error);
+    return await report(error);
   }
 }
 
-function report(error: unknown): number {
+async function report(error: unknown): Promise<number> {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.passed : exitCode.usage;
   if (error instanceof UsageError || error instanceof ConfigError) {
     process.stderr.write(`cofferdam: ${error.message}\n`);
@@ -46,6 +46,7 @@ function report(error: unknown): number {
   }
   const shown = error instanceof Error ? error.message : String(error);
   process.stderr.write(`cofferdam: ${shown}\n`);
+  const { default: pino } = await import('pino');
   pino({ level: loadConfig().logLevel }, pino.destination({ fd: 2, sync: true })).debug(
     { err: error },
     shown,
