@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
@@ -181,11 +182,29 @@ static void exec_crun(const char *name, int limited, int control, int errors)
 	_exit(70);
 }
 
+/* Waits for crun. No message is read meanwhile, so the end of the stream, which ends the sandbox, is watched here. */
+static int await_crun(pid_t crun)
+{
+	int status, watch = syscall(SYS_pidfd_open, crun, 0);
+	struct pollfd polled[] = { { watch, POLLIN, 0 }, { WORKER, POLLRDHUP, 0 } };
+	if (watch < 0)
+		die("crun");
+	while (poll(polled, 2, -1) < 0)
+		if (errno != EINTR)
+			die("poll");
+	if (!polled[0].revents)
+		_exit(0);
+	close(watch);
+	while (waitpid(crun, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
 /* Starts a container and waits until its init runs. */
 static void start_container(char **words, int count)
 {
 	const char *name = words[0];
-	int control[2], errors[2], status;
+	int control[2], errors[2];
 	char text[2048], path[128];
 	size_t have = 0;
 	ssize_t n;
@@ -205,8 +224,7 @@ static void start_container(char **words, int count)
 		exec_crun(name, !strcmp(words[1], "limited"), control[1], errors[1]);
 	close(control[1]);
 	close(errors[1]);
-	while (waitpid(crun, &status, 0) < 0 && errno == EINTR)
-		;
+	int status = await_crun(crun);
 	if (status != 0) {
 		fcntl(errors[0], F_SETFL, O_NONBLOCK);
 		while (have < sizeof text - 1 && (n = read(errors[0], text + have, sizeof text - 1 - have)) > 0)
@@ -362,8 +380,11 @@ static void listen_container(struct container *container)
 				end_run(&runs[i], end.status);
 		return;
 	}
-	/* It is dying; the kernel kills the rest of the container first, then it can be reaped. */
-	kill(container->pid, SIGKILL);
+	/* It is dying; the kernel kills the rest of the container first, then it can be reaped. If it was already, its
+	 * number is 0, which would be the pod and outer. */
+	if (container->pid > 0)
+		if (container->pid > 0)
+		kill(container->pid, SIGKILL);
 	close(container->control);
 	container->control = -1;
 }
