@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { join, normalize } from 'node:path';
 import type { ToolCommand } from '../command.ts';
 import { type SandboxDriver, SandboxError, type SandboxSpec } from '../sandbox.ts';
 import { type CgroupPlan, cgroupPlan, cgroupTree, sweepCgroups } from './cgroup.ts';
@@ -23,6 +23,9 @@ export interface CrunOptions {
 
 /** 4096 ranges of 65,536 ids that no account gets: above those of systemd-nspawn, below 2^31. */
 export const idRange = { first: 0x7000_0000, slots: 4096 } as const;
+
+/** Descriptors of the reader of artifacts, which has one open for each level of directories. */
+const readerFiles = 1024;
 
 /** Sandboxes by crun and the holder, for root on Linux. Throws CgroupError where builds cannot be limited. */
 export function crunDriver(options: CrunOptions): SandboxDriver {
@@ -52,7 +55,7 @@ export function crunDriver(options: CrunOptions): SandboxDriver {
         root,
       ),
     );
-  const reader = config(64, { path: '/workspace', access: 'ro' }, 'readonly');
+  const reader = config(readerFiles, { path: '/workspace', access: 'ro' }, 'readonly');
 
   return {
     open: (spec) => {
@@ -77,7 +80,9 @@ type Root = 'writable' | 'readonly';
 
 function check(spec: SandboxSpec): void {
   if (!/^[a-zA-Z0-9-]{1,64}$/.test(spec.id)) throw new SandboxError('open', `not a sandbox id: ${spec.id}`);
-  if (!/^(\/[^/\0]+)+$/.test(spec.workspace.path)) {
+  // A path with `..` would be made by root, outside of the sandbox's own directories.
+  const { path } = spec.workspace;
+  if (!/^(\/[^/\0]+)+$/.test(path) || path !== normalize(path)) {
     throw new SandboxError('open', `not a workspace path: ${spec.workspace.path}`);
   }
 }

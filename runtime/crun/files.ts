@@ -14,6 +14,7 @@ export async function listFiles(
   limit: number,
 ): Promise<WorkspaceFile[]> {
   const files: WorkspaceFile[] = [];
+  if (directories.length === 0) return files;
   let fields: string[] = [];
   let rest: Buffer = Buffer.alloc(0);
   await reader(['list', String(limit), ...directories], (chunk) => {
@@ -88,7 +89,13 @@ async function readBatch(reader: Reader, batch: readonly WorkspaceFile[], sink: 
         throw new SandboxError('collect', `${file?.path ?? 'a file'} is no longer a regular file`);
       }
       left = Number(size);
-      await sink.begin({ ...file, size: left });
+      if (left !== file.size) {
+        throw new SandboxError(
+          'collect',
+          `${file.path} has ${left} bytes and had ${file.size} when it was listed`,
+        );
+      }
+      await sink.begin(file);
       if (left === 0) await finish();
     }
   };

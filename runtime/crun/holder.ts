@@ -17,7 +17,7 @@ export interface HolderEvents {
   containerGone(name: string): void;
   usage(diskPeakBytes: number): void;
   /** The sandbox failed; no command or container of it goes on. */
-  failure(message: string): void;
+  failure(message: string, cause?: unknown): void;
   /** The holder's outer process ended: nothing of the sandbox is left. */
   exit(): void;
 }
@@ -57,7 +57,7 @@ export function startHolder(command: ToolCommand, events: HolderEvents): Holder 
         const chunk = pending.subarray(headerBytes, headerBytes + have);
         const rest = pending.subarray(headerBytes + have);
         pending = have === length ? rest : Buffer.concat([frameHeader(type, id, length - have), rest]);
-        const busy = events.output(id, chunk);
+        const busy = deliver(id, chunk);
         if (busy) wait(busy);
         continue;
       }
@@ -68,11 +68,20 @@ export function startHolder(command: ToolCommand, events: HolderEvents): Holder 
     }
   };
 
+  /** A sink that throws is as bad as one that rejects, and must not end this process. */
+  const deliver = (id: number, chunk: Buffer): void | Promise<void> => {
+    try {
+      return events.output(id, chunk);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  };
+
   const wait = (busy: Promise<void>): void => {
     waiting = true;
     stream.pause();
     busy
-      .catch((error: unknown) => events.failure(`the reader of the log failed: ${String(error)}`))
+      .catch((error: unknown) => events.failure(`the reader of the log failed: ${String(error)}`, error))
       .finally(() => {
         waiting = false;
         take();
@@ -115,7 +124,7 @@ export function startHolder(command: ToolCommand, events: HolderEvents): Holder 
   // A holder that is gone shows by its exit; a write that fails because of it adds nothing.
   stream.on('error', () => {});
   child.on('error', (error) => {
-    events.failure(`cannot start the holder ${command.file}: ${error.message}`);
+    events.failure(`cannot start the holder ${command.file}: ${error.message}`, error);
     events.exit();
   });
   child.on('close', () => {

@@ -31,18 +31,26 @@ export interface SandboxParts {
 const readerWorkspace = '/workspace';
 const destroyTimeoutMs = 15_000;
 
+/** Not a name that a container of a build can have. */
+const readerName = '_reader';
+
 interface Running {
-  readonly container: string;
   readonly sink: Sink;
   readonly done: PromiseWithResolvers<CommandEnd>;
+}
+
+interface Box {
+  state: 'running' | 'killed' | 'gone';
+  /** Resolves when no process of it is left. */
+  readonly gone: PromiseWithResolvers<void>;
 }
 
 /** A sandbox made of the holder and crun; see runtime/sandbox.ts for the contract. */
 export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
   const running = new Map<number, Running>();
-  const containers = new Map<string, PromiseWithResolvers<void>>();
+  const containers = new Map<string, Box>();
   const gone = Promise.withResolvers<void>();
-  const usage = Promise.withResolvers<number>();
+  const usages: PromiseWithResolvers<number>[] = [];
   const queue: (readonly string[])[] = [];
   let holder: Holder | undefined;
   let state: 'open' | 'closing' | 'gone' = 'open';
@@ -50,7 +58,6 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
   let diskPeakBytes = 0;
   let nextId = 1;
   let verdict: Verdict = { oomKills: 0, pidsRefused: 0 };
-  usage.promise.catch(() => {});
 
   const send = (...words: readonly string[]) => {
     if (holder) holder.send(...words);
@@ -58,12 +65,12 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
   };
 
   /** The first failure stays; all that waits, or will wait, gets it. */
-  const fail = (phase: SandboxError['phase'], message: string, cause?: unknown) => {
-    failure ??= new SandboxError(phase, message, cause === undefined ? undefined : { cause });
+  const fail = (error: SandboxError) => {
+    failure ??= error;
     for (const { done } of running.values()) done.reject(failure);
-    for (const container of containers.values()) container.resolve();
+    for (const container of containers.values()) container.gone.resolve();
+    for (const usage of usages.splice(0)) usage.reject(failure);
     running.clear();
-    usage.reject(failure);
     holder?.close();
   };
 
@@ -76,12 +83,16 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
         running.get(id)?.done.resolve(end);
         running.delete(id);
       },
-      containerGone: (name) => containers.get(name)?.resolve(),
-      usage: (bytes) => usage.resolve(bytes),
-      failure: (message) => fail('start', message),
+      containerGone: (name) => {
+        const container = containers.get(name);
+        if (!container) return;
+        container.state = 'gone';
+        container.gone.resolve();
+      },
+      usage: (bytes) => usages.shift()?.resolve(bytes),
+      failure: (message, cause) => fail(new SandboxError('start', message, { cause })),
       exit: () => {
-        if (state === 'open') fail('run', 'the sandbox ended by itself: its holder was killed');
-        else fail('destroy', 'the sandbox was destroyed');
+        fail(new SandboxError('run', 'the sandbox ended by itself: its holder was killed'));
         state = 'gone';
         gone.resolve();
       },
@@ -89,16 +100,24 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
     for (const words of queue.splice(0)) holder.send(...words);
   };
 
+  const hidden = spec.workspace.hidden.map(inside);
   if (parts.prepared) {
     parts.prepared.then(start, (error: unknown) => {
-      fail('open', `cannot make the disk of the sandbox: ${messageOf(error)}`, error);
+      fail(
+        new SandboxError('open', `cannot make the disk of the sandbox: ${messageOf(error)}`, {
+          cause: error,
+        }),
+      );
       gone.resolve();
     });
   } else start();
-  if (spec.workspace.hidden.length > 0) send('hide', ...spec.workspace.hidden.map(inside));
+  if (hidden.length > 0) send('hide', ...hidden);
 
   const launch = (container: string, command: Command, sink: Sink): Promise<CommandEnd> => {
     if (failure) return Promise.reject(failure);
+    if (containers.get(container)?.state !== 'running') {
+      return Promise.reject(new SandboxError('run', `container ${container} is gone`));
+    }
     const { args, env, cwd, user = '' } = command;
     const words = [
       cwd,
@@ -114,27 +133,28 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
     }
     const id = nextId++;
     const done = Promise.withResolvers<CommandEnd>();
-    running.set(id, { container, sink, done });
+    running.set(id, { sink, done });
     send('run', String(id), container, ...words);
     return done.promise;
   };
 
   const startContainer = (name: string, place: 'limited' | 'trusted', config: string, root?: RootLayers) => {
-    const container = Promise.withResolvers<void>();
-    containers.set(name, container);
+    containers.set(name, { state: 'running', gone: Promise.withResolvers() });
     const layers = (root?.layers ?? []).map((layer) => relative(parts.layersDir, layer));
     send('container', name, place, config, root?.lock ?? '', ...layers);
   };
 
   /** The reader of artifacts, when it is first needed: no image, the workspace read-only, outside the limits. */
   const reader = async (verb: readonly string[], sink: Sink): Promise<void> => {
-    await Promise.all(
-      [...containers].filter(([name]) => name !== 'reader').map(([, { promise }]) => promise),
-    );
-    if (!containers.has('reader')) startContainer('reader', 'trusted', parts.configs.reader);
+    for (const [name, { state: its, gone: end }] of containers) {
+      if (name === readerName) continue;
+      if (its === 'running') throw new SandboxError('collect', `container ${name} still runs`);
+      await end.promise;
+    }
+    if (!containers.has(readerName)) startContainer(readerName, 'trusted', parts.configs.reader);
     const [operation, ...rest] = verb;
     const end = await launch(
-      'reader',
+      readerName,
       { args: [initPath, operation ?? '', readerWorkspace, ...rest], env: {}, cwd: '/' },
       sink,
     );
@@ -142,7 +162,14 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
       throw new SandboxError('collect', `reading the workspace failed (status ${end.status})`);
   };
 
-  const counters = (): Counters => readCounters(parts.cgroups, spec.id);
+  const counters = (): Counters => {
+    if (failure) throw failure;
+    try {
+      return readCounters(parts.cgroups, spec.id);
+    } catch (error) {
+      throw new SandboxError('run', `the cgroups of sandbox ${spec.id} are gone`, { cause: error });
+    }
+  };
 
   const judge = (end: CommandEnd): Exit => {
     const now = counters();
@@ -153,16 +180,26 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
 
   return {
     start: ({ name, root }: ContainerSpec): Container => {
+      if (!/^[a-z0-9-]{1,32}$/.test(name)) {
+        throw new SandboxError('start', `not a name of a container: ${name}`);
+      }
       startContainer(name, 'limited', parts.configs.build, root);
       return {
         run: async (command, sink) => judge(await launch(name, command, sink)),
         signal: (signal) => send('signal', name, String(signals[signal])),
-        kill: () => send('kill', name),
+        kill: () => {
+          const container = containers.get(name);
+          if (container?.state === 'running') container.state = 'killed';
+          send('kill', name);
+        },
       };
     },
     list: (directories, limit) => listFiles(reader, directories, limit),
     read: (files, sink) => readFiles(reader, files, sink),
     usage: async () => {
+      if (failure) throw failure;
+      const usage = Promise.withResolvers<number>();
+      usages.push(usage);
       send('usage');
       diskPeakBytes = Math.max(diskPeakBytes, await usage.promise);
       const { cpuSeconds, memoryPeakBytes } = counters();
@@ -171,8 +208,7 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
     destroy: async () => {
       if (state === 'open') {
         state = 'closing';
-        holder?.close();
-        if (!holder && !parts.prepared) gone.resolve();
+        fail(new SandboxError('destroy', 'the sandbox was destroyed'));
       }
       const timer = setTimeout(() => {
         gone.reject(

@@ -70,7 +70,7 @@ int list_main(int argc, char **argv)
 	if (argc < 3 || open_workspace(argv[0]))
 		return 64;
 	left = atol(argv[1]);
-	for (int i = 2; i < argc; i++) {
+	for (int i = 2; i < argc && left > 0; i++) {
 		int fd = open_beneath(workspace, *argv[i] ? argv[i] : ".", O_RDONLY);
 		if (fd < 0 || fstat(fd, &st))
 			continue;

@@ -17,8 +17,12 @@ void write_all(int fd, const void *data, size_t size)
 	}
 }
 
+/* Then waits for the worker to close the stream: a close with something unread resets it (unix(7)), and so would a
+ * write by the worker that comes too late; either loses the message. */
 static void report(const char *text)
 {
+	char ignored[4096];
+	ssize_t n;
 	struct frame frame = { .type = 'E', .length = strlen(text) };
 	int flags = fcntl(WORKER, F_GETFL);
 	if (flags < 0) {
@@ -29,6 +33,8 @@ static void report(const char *text)
 	write_all(WORKER, outbox.data + outbox.start, outbox.end - outbox.start);
 	write_all(WORKER, &frame, sizeof frame);
 	write_all(WORKER, text, frame.length);
+	while ((n = read(WORKER, ignored, sizeof ignored)) > 0 || (n < 0 && errno == EINTR))
+		;
 	_exit(70);
 }
 

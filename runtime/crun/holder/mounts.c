@@ -59,7 +59,7 @@ static void configure(int fs, const char *key, const char *value)
 /* fsconfig takes one layer at a time, so their number is not bound by the page that mount(2) has for options.
  * volatile: nothing of the upper layer is ever synced, for nothing of it is kept. */
 static void mount_overlay(char **layers, int count, const char *prefix, const char *upper, const char *work,
-			  const char *to)
+			  const char *to, unsigned attributes)
 {
 	char path[4096];
 	int fs = syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
@@ -74,7 +74,7 @@ static void mount_overlay(char **layers, int count, const char *prefix, const ch
 	configure(fs, "volatile", NULL);
 	if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
 		die("overlay on %s", to);
-	int mount = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV);
+	int mount = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV | attributes);
 	if (mount < 0 || syscall(SYS_move_mount, mount, "", AT_FDCWD, to, MOVE_MOUNT_F_EMPTY_PATH))
 		die("overlay on %s", to);
 	close(mount);
@@ -211,7 +211,8 @@ void mount_private(const struct plan *plan, const struct spaces *spaces)
 	make_dir("disk/workspace.work", 0755, spaces->base);
 	if (plan->source)
 		mount_mapped(plan->source, "source", spaces->source_user);
-	mount_overlay(plan->source ? source : nothing, 1, "", "disk/workspace", "disk/workspace.work", "workspace");
+	mount_overlay(plan->source ? source : nothing, 1, "", "disk/workspace", "disk/workspace.work", "workspace",
+		      MOUNT_ATTR_NOSUID);
 }
 
 /* What a container mounts on, or reads as a file, is made in the upper layer: a directory there hides a symlink
@@ -237,8 +238,9 @@ void mount_root(const char *container, char **layers, int count, unsigned base, 
 	if (count == 0)
 		return;
 	reserve(0);
-	snprintf(upper, sizeof upper, "disk/%s", container);
-	snprintf(work, sizeof work, "disk/%s.work", container);
+	/* The prefix keeps a container's name from being that of another directory here. */
+	snprintf(upper, sizeof upper, "disk/c.%s", container);
+	snprintf(work, sizeof work, "disk/c.%s.work", container);
 	snprintf(root, sizeof root, "c/%s/rootfs", container);
 	make_dir(upper, 0755, base);
 	make_dir(work, 0755, base);
@@ -254,7 +256,7 @@ void mount_root(const char *container, char **layers, int count, unsigned base, 
 	write_file(path, "cofferdam\n", base);
 	snprintf(path, sizeof path, "%s/etc/resolv.conf", upper);
 	write_file(path, "", base);
-	mount_overlay(layers, count, "layers/", upper, work, root);
+	mount_overlay(layers, count, "layers/", upper, work, root, 0);
 	reserve(1);
 }
 

@@ -63,25 +63,36 @@ static struct plan parse(int argc, char **argv)
 	return plan;
 }
 
-static void make_cgroups(const struct plan *plan)
-{
-	for (int i = 0; i < plan->cgroups.count; i++)
-		if (mkdir(plan->cgroups.item[i], 0755))
-			die("cgroup %s", plan->cgroups.item[i]);
-	for (int i = 0; i < plan->set_file.count; i++) {
-		const char *value = plan->set_value.item[i];
-		int fd = open(plan->set_file.item[i], O_WRONLY | O_CLOEXEC);
-		if (fd < 0 || write(fd, value, strlen(value)) < 0)
-			die("write %s to %s", value, plan->set_file.item[i]);
-		close(fd);
-	}
-}
-
 static void remove_cgroups(const struct plan *plan)
 {
 	for (int i = plan->cgroups.count - 1; i >= 0; i--)
 		for (int tries = 0; rmdir(plan->cgroups.item[i]) && errno == EBUSY && tries < 2000; tries++)
 			usleep(1000);
+}
+
+/* What went wrong, once the cgroups made so far are removed again. */
+static void give_up(struct plan *plan, int made, const char *what, const char *where)
+{
+	int code = errno;
+	plan->cgroups.count = made;
+	remove_cgroups(plan);
+	errno = code;
+	die("%s %s", what, where);
+}
+
+static void make_cgroups(struct plan *plan)
+{
+	int count = plan->cgroups.count;
+	for (int i = 0; i < count; i++)
+		if (mkdir(plan->cgroups.item[i], 0755))
+			give_up(plan, i, "cgroup", plan->cgroups.item[i]);
+	for (int i = 0; i < plan->set_file.count; i++) {
+		const char *value = plan->set_value.item[i];
+		int fd = open(plan->set_file.item[i], O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || write(fd, value, strlen(value)) < 0)
+			give_up(plan, count, "cannot set", plan->set_file.item[i]);
+		close(fd);
+	}
 }
 
 int open_main(int argc, char **argv)
@@ -102,12 +113,8 @@ int open_main(int argc, char **argv)
 	make_cgroups(&plan);
 
 	pid_t pod = syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, 0, 0, 0, 0);
-	if (pod < 0) {
-		int code = errno;
-		remove_cgroups(&plan);
-		errno = code;
-		die("pod");
-	}
+	if (pod < 0)
+		give_up(&plan, plan.cgroups.count, "cannot start", "the pod");
 	if (pod == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		_exit(pod_main(&plan, &spaces));
