@@ -1,5 +1,6 @@
 import { release } from 'node:os';
 import { cgroupRequirements } from './host/cgroups.ts';
+import { dpkgRequirement } from './host/dpkg.ts';
 import { exposureRequirements } from './host/exposure.ts';
 import { holderRequirement } from './host/holder.ts';
 import { idRequirements } from './host/ids.ts';
@@ -14,6 +15,7 @@ import { toolRequirements } from './host/tools.ts';
 export const requirements: readonly Requirement[] = [
   ...kernelRequirements,
   ...cgroupRequirements,
+  dpkgRequirement,
   ...toolRequirements,
   holderRequirement,
   ...idRequirements,

@@ -1,7 +1,6 @@
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { CommandError, run } from '../command.ts';
 import { type Check, inspect } from '../host.ts';
+import { interrupted } from './dpkg.ts';
 import type { Host, Requirement } from './requirement.ts';
 import { quote } from './shell.ts';
 import { findTool } from './tools.ts';
@@ -107,13 +106,4 @@ function aptCommands(host: Host, packages: readonly string[]): [string, ...strin
     [...apt, 'update'],
     [...apt, 'install', '--no-install-recommends', ...packages],
   ];
-}
-
-/** dpkg keeps its journal here; apt refuses to work before it is played back. */
-function interrupted(host: Host): boolean {
-  try {
-    return readdirSync(join(host.root, '/var/lib/dpkg/updates')).length > 0;
-  } catch {
-    return false;
-  }
 }

@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { dpkgRequirement } from '../../../runtime/host/dpkg.ts';
 import { findTool, toolRequirements } from '../../../runtime/host/tools.ts';
 import { makeHost } from './fixture.ts';
 
@@ -25,6 +26,16 @@ test.each([
   const crun = toolRequirements.find((each) => each.id === 'crun');
   const finding = await crun?.probe({ ...host, path: [join(host.root, 'bin')] });
   expect(finding).toMatchObject({ status, detail: expect.stringMatching(detail) });
+});
+
+test('a dpkg that was killed at work is brought to its end before anything else counts as done', async () => {
+  using whole = makeHost({ '/var/lib/dpkg/status': '' });
+  expect(await dpkgRequirement.probe(whole)).toMatchObject({ status: 'ok' });
+  using killed = makeHost({ '/var/lib/dpkg/updates/0001': 'Package: crun\n' });
+  expect(await dpkgRequirement.probe(killed)).toMatchObject({
+    status: 'missing',
+    remedy: { kind: 'command', args: ['dpkg', '--configure', '-a'], needsRoot: true },
+  });
 });
 
 test('every tool that is absent names the Debian package that has it', async () => {
