@@ -45,7 +45,7 @@ export interface StepRecord {
   readonly finishedAt?: string;
 }
 
-export interface WorkflowRecord {
+interface WorkflowRecord {
   readonly name: string;
   readonly status: Status;
   readonly steps: readonly StepRecord[];

@@ -12,6 +12,9 @@ export interface ArtifactCaps {
 
 export const defaultArtifactCaps: ArtifactCaps = { files: 10_000, bytes: 4 * 1024 ** 3 };
 
+/** No extended globs: their regular expressions can take exponential time on a hostile name. */
+const globOptions = { noextglob: true, nonegate: true } as const;
+
 /** Most files of the workspace that are looked at. */
 const maxListed = 2_000_000;
 
@@ -22,7 +25,8 @@ export class ArtifactError extends Error {
 
 /**
  * Copies the files that match out of the sandbox, in path order. Patterns follow picomatch (`**`, `{a,b}`, `[a-z]`;
- * a leading dot is matched only by a dot). Warns of a pattern that matches nothing. Throws ArtifactError, SandboxError.
+ * a leading dot is matched only by
+ * a dot). Warns of a pattern that matches nothing. Throws ArtifactError, SandboxError.
  */
 export async function collectArtifacts(
   sandbox: Sandbox,
@@ -54,10 +58,13 @@ async function select(
   warn: (message: string) => void,
 ): Promise<WorkspaceFile[]> {
   const globs = patterns.map(({ glob }) => glob.replace(/^(\.\/)+/, '').replace(/\/$/, '/**'));
-  const listed = await sandbox.list(outermost(globs.map((glob) => picomatch.scan(glob).base)), maxListed);
+  const listed = await sandbox.list(
+    outermost(globs.map((glob) => picomatch.scan(glob, globOptions).base)),
+    maxListed,
+  );
   const chosen = new Map<string, WorkspaceFile>();
   for (const glob of globs) {
-    const matches = picomatch(glob);
+    const matches = picomatch(glob, globOptions);
     let found = 0;
     for (const file of listed) {
       if (!matches(file.path)) continue;

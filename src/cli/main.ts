@@ -19,8 +19,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const program = new Command('cofferdam')
     .description('Runs builds in throwaway sandboxes that start in milliseconds and leave nothing behind.')
     .version('0.1.0', '-V, --version')
-    .exitOverride()
-    .configureHelp({ showGlobalOptions: true });
+    .exitOverride();
   const wanted = commands[argv[0] ?? ''];
   const loaders = wanted ? [wanted] : Object.values(commands);
   try {

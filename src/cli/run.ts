@@ -36,16 +36,19 @@ export function command(): Command {
   return new Command('run')
     .summary("run a directory's workflow here, now, in a throwaway sandbox")
     .description(
-      "Runs DIR's workflow (.cofferdam.yaml, .woodpecker.yaml, …) in a throwaway sandbox; or, with --image, one\n" +
-        'command. DIR is only read: the build sees it at /workspace, without what git ignores. The log is on stdout,\n' +
-        'everything else on stderr.',
+      "Runs DIR's workflow (.cofferdam.yaml, .woodpecker.yaml, …) in a throwaway sandbox; or, with --image, one " +
+        'command. DIR is only read: the build sees it at /workspace, without what git ignores. The log is on ' +
+        'stdout, everything else on stderr.',
     )
     .usage('[options] [DIR]\n       cofferdam run [options] --image REF [DIR] -- CMD [ARG...]')
     .argument('[words...]')
-    .helpOption('-h, --help', 'show this help')
     .option('-w, --workflow <file>', 'the workflow file, instead of the one found in DIR')
     .option('-i, --image <ref>', 'run one command in this image; the command follows --')
-    .option('-e, --env <key=value>', 'set a variable for all steps; may be repeated', collectEnv, {})
+    .addOption(
+      new Option('-e, --env <key=value>', 'set a variable for all steps; may be repeated')
+        .argParser(collectEnv)
+        .default({}, 'none'),
+    )
     .option('-a, --artifacts <dir>', 'keep artifacts in this directory')
     .option('-t, --timeout <duration>', 'stop the build after this long, as 30m or 90s')
     .addOption(

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import type { ArtifactRecord, BuildRecord, StepRecord } from '../build.ts';
+import type { BuildRecord, StepRecord } from '../build.ts';
 import { duration, size } from './format.ts';
 import type { Output } from './output.ts';
 
@@ -46,7 +46,7 @@ export function createScreen(output: Output, logCapBytes: number) {
       lineOpen = false;
       await output.out(`[cofferdam: ${cutBytes} bytes of the log were cut here]\n`);
     },
-    artifact: (_: ArtifactRecord) => {},
+    artifact: () => {},
     end: async (record: BuildRecord, keptIn: string | undefined) => {
       for (const line of summary(record, keptIn, paint)) await say(line);
     },
