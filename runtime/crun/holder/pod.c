@@ -383,7 +383,6 @@ static void listen_container(struct container *container)
 	/* It is dying; the kernel kills the rest of the container first, then it can be reaped. If it was already, its
 	 * number is 0, which would be the pod and outer. */
 	if (container->pid > 0)
-		if (container->pid > 0)
 		kill(container->pid, SIGKILL);
 	close(container->control);
 	container->control = -1;
