@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Finding, type Host, type Requirement, readHostFile } from './requirement.ts';
 
 /** The controllers that limits and verdicts rest on. */
@@ -14,7 +12,7 @@ interface CgroupMount {
 }
 
 /** The cgroup file systems of `/proc/self/mountinfo` (proc(5)); two in one place: the later one is what is seen. */
-export function cgroupMounts(mountinfo: string): CgroupMount[] {
+function cgroupMounts(mountinfo: string): CgroupMount[] {
   const mounts = new Map<string, CgroupMount>();
   for (const line of mountinfo.split('\n')) {
     const [before = '', after = ''] = line.split(' - ');
@@ -32,47 +30,58 @@ export function cgroupMounts(mountinfo: string): CgroupMount[] {
 }
 
 function probeCgroups(host: Host): Finding {
-  const mounts = cgroupMounts(readHostFile(host, '/proc/self/mountinfo') ?? '');
-  const unified = mounts.find((mount) => mount.version === 2);
-  const layout = unified ? (mounts.length === 1 ? 'v2' : 'hybrid') : 'v1';
-  const inUnified = unified
-    ? (readHostFile(host, `${unified.point}/cgroup.controllers`) ?? '').split(' ')
-    : [];
-  const usable = (name: string) =>
-    mounts.some(
-      (mount) =>
-        mount.writable && (mount.version === 2 ? inUnified.includes(name) : mount.options.includes(name)),
-    );
-  const lacking = controllers.filter((name) => !usable(name));
-  if (lacking.length === 0) return { status: 'ok', detail: `${layout}: ${controllers.join(', ')}` };
-  const known = readHostFile(host, '/proc/cgroups') ?? '';
-  const off = lacking.filter((name) => !new RegExp(`^${name}\\s+\\d+\\s+\\d+\\s+1$`, 'm').test(known));
-  const text =
-    off.length > 0
-      ? `boot with ${off.map((name) => `cgroup_enable=${name}`).join(' ')}`
-      : 'mount the controllers writable at /sys/fs/cgroup (in a container: run it with its own cgroup namespace)';
-  return {
-    status: 'missing',
-    detail: `${layout}, without ${lacking.join(', ')}`,
-    remedy: { kind: 'advice', text },
-  };
+  const mounts = cgroupMounts(readHostFile(host, '/proc/self/mountinfo') ?? '').filter(
+    (mount) => mount.writable,
+  );
+  const root = mounts.find((mount) => mount.version === 2 && mount.point === '/sys/fs/cgroup');
+  // A cgroup2 tree elsewhere makes the machine a hybrid one: only its version 1 hierarchies are used.
+  const wanted = root ? controllers : [...controllers, 'cpuacct'];
+  const offered = root
+    ? (readHostFile(host, `${root.point}/cgroup.controllers`) ?? '').split(' ')
+    : mounts.flatMap((mount) => mount.options);
+  const layout = root ? 'v2' : mounts.some((mount) => mount.version === 2) ? 'hybrid' : 'v1';
+  const lacking = wanted.filter((name) => !offered.includes(name));
+  if (lacking.length > 0) {
+    return {
+      status: 'missing',
+      detail: `${layout}, without ${lacking.join(', ')}`,
+      remedy: { kind: 'advice', text: howToGet(host, lacking) },
+    };
+  }
+  if (root && crowded(host, root.point)) {
+    return {
+      status: 'missing',
+      detail: 'v2, with processes in the topmost cgroup that is visible here',
+      remedy: {
+        kind: 'advice',
+        text: `move them into a child of ${root.point}, or run outside the container`,
+      },
+    };
+  }
+  return { status: 'ok', detail: `${layout}: ${wanted.join(', ')}` };
 }
 
-/** cgroup.kill (5.14) ends every process of a build with one write, also in a hybrid layout. */
-function probeKill(host: Host): Finding {
-  const unified = cgroupMounts(readHostFile(host, '/proc/self/mountinfo') ?? '').find(
-    (mount) => mount.version === 2,
+function howToGet(host: Host, lacking: readonly string[]): string {
+  const known = readHostFile(host, '/proc/cgroups') ?? '';
+  const off = lacking.filter((name) => !new RegExp(`^${name}\\s+\\d+\\s+\\d+\\s+1$`, 'm').test(known));
+  if (off.length > 0) return `boot with ${off.map((name) => `cgroup_enable=${name}`).join(' ')}`;
+  return 'mount the controllers writable below /sys/fs/cgroup (in a container: with a cgroup namespace of its own)';
+}
+
+/**
+ * A cgroup with processes cannot hand controllers to its children, unless it is the root of the machine, which has
+ * no cgroup.type (cgroups(7), "no internal processes").
+ */
+function crowded(host: Host, point: string): boolean {
+  const handed = (readHostFile(host, `${point}/cgroup.subtree_control`) ?? '').split(' ');
+  if (controllers.every((name) => handed.includes(name))) return false;
+  return (
+    readHostFile(host, `${point}/cgroup.type`) !== undefined &&
+    readHostFile(host, `${point}/cgroup.procs`) !== ''
   );
-  // The root cgroup has no cgroup.kill; cgroup.stat tells that it is a cgroup2 tree at all.
-  if (unified && existsSync(join(host.root, unified.point, 'cgroup.stat'))) {
-    return { status: 'ok', detail: unified.point };
-  }
-  const text = 'mount cgroup2, for example at /sys/fs/cgroup/unified';
-  return { status: 'warn', detail: 'no cgroup2 tree', remedy: { kind: 'advice', text } };
 }
 
 /** Control groups: limits, usage, and why a build was killed. */
 export const cgroupRequirements: readonly Requirement[] = [
   { id: 'cgroups', purpose: 'limits of memory, processes, cpu', neededFor: 'builds', probe: probeCgroups },
-  { id: 'cgroup2', purpose: 'kills a build in one write', neededFor: 'builds', probe: probeKill },
 ];

@@ -1,9 +1,10 @@
+import { idRange } from '../crun/driver.ts';
 import { type Finding, type Host, type Requirement, readHostFile } from './requirement.ts';
 
-/** The ids that running builds have as their own: 4096 ranges of 65,536, one for each build. */
-export const buildIds = { owner: 'cofferdam', first: 0x7000_0000, count: 4096 * 65_536 } as const;
+const { first } = idRange;
+const count = idRange.slots * 65_536;
 
-const reservation = `${buildIds.owner}:${buildIds.first}:${buildIds.count}`;
+const reservation = `cofferdam:${first}:${count}`;
 
 /**
  * The line keeps useradd and others from giving the range to somebody else (subuid(5)); the kernel does not ask
@@ -30,8 +31,8 @@ function probeReservation(host: Host, file: string): Finding {
 }
 
 function overlaps(line: string): boolean {
-  const [, first = NaN, count = NaN] = line.split(':').map(Number);
-  return first < buildIds.first + buildIds.count && buildIds.first < first + count;
+  const [, theirs = NaN, many = NaN] = line.split(':').map(Number);
+  return theirs < first + count && first < theirs + many;
 }
 
 /** Two set-ups at once add one line; a last line without a newline stays whole. */

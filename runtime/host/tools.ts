@@ -20,6 +20,7 @@ const tools: readonly Tool[] = [
   { name: 'mkfs.ext4', package: 'e2fsprogs', purpose: 'makes disks of hard size' },
   { name: 'git', package: 'git', purpose: 'tells which files of a work tree are ignored' },
   { name: 'flock', package: 'util-linux', purpose: 'guards set-up against itself' },
+  { name: 'setpriv', package: 'util-linux', purpose: 'ties helpers to the life of this process' },
   { name: 'unshare', package: 'util-linux', purpose: 'lets doctor try namespaces' },
   { name: 'mount', package: 'mount', purpose: 'lets doctor try mounts' },
   { name: 'ip', package: 'iproute2', purpose: 'sets up build networks' },

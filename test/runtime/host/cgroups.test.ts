@@ -13,33 +13,59 @@ const v1 = (...controllers: string[]) =>
 
 const controllersFile = '/sys/fs/cgroup/cgroup.controllers';
 const unifiedFile = '/sys/fs/cgroup/unified/cgroup.controllers';
-const known = '#subsys_name hierarchy num enabled\ncpu 1 1 1\nmemory 2 1 1\npids 3 1 1\n';
+const known = '#subsys_name hierarchy num enabled\ncpu 1 1 1\ncpuacct 1 1 1\nmemory 2 1 1\npids 3 1 1\n';
 const memoryOff = known.replace('memory 2 1 1', 'memory 0 1 0');
 
+const everyV1 = ['cpu,cpuacct', 'memory', 'pids'];
+const all = 'cpuset cpu io memory pids\n';
+
 test.each([
-  ['v2', v2, { [controllersFile]: 'cpuset cpu io memory pids\n' }, 'ok', 'v2: memory, pids, cpu'],
-  ['v1', v1('cpu,cpuacct', 'memory', 'pids'), {}, 'ok', 'v1: memory, pids, cpu'],
-  ['hybrid', v1('cpu', 'memory', 'pids') + unified, {}, 'ok', 'hybrid: memory, pids, cpu'],
+  ['v2', v2, { [controllersFile]: all }, 'ok', 'v2: memory, pids, cpu'],
+  ['v1', v1(...everyV1), {}, 'ok', 'v1: memory, pids, cpu, cpuacct'],
+  ['v1, one by one', v1('cpu', 'cpuacct', 'memory', 'pids'), {}, 'ok', 'v1: memory, pids, cpu, cpuacct'],
+  ['hybrid', v1(...everyV1) + unified, {}, 'ok', 'hybrid: memory, pids, cpu, cpuacct'],
   [
     'hybrid with a controller in cgroup2',
-    v1('cpu', 'memory') + unified,
-    { [unifiedFile]: 'pids hugetlb\n' },
-    'ok',
-    'hybrid: memory, pids, cpu',
+    v1('cpu,cpuacct', 'memory') + unified,
+    { [unifiedFile]: 'pids\n' },
+    'missing',
+    'hybrid, without pids',
   ],
   ['v2 without memory', v2, { [controllersFile]: 'cpu pids\n' }, 'missing', 'v2, without memory'],
   [
     'v2, read-only, as in a container',
     v2ReadOnly,
-    { [controllersFile]: 'cpu memory pids\n' },
+    { [controllersFile]: all },
     'missing',
-    'v2, without memory, pids, cpu',
+    'v1, without memory, pids, cpu, cpuacct',
   ],
-  ['nothing mounted', '', {}, 'missing', 'v1, without memory, pids, cpu'],
+  ['nothing mounted', '', {}, 'missing', 'v1, without memory, pids, cpu, cpuacct'],
+  [
+    'v2 in a container whose processes sit at the top',
+    v2,
+    { [controllersFile]: all, ...inContainer('1\n') },
+    'missing',
+    'v2, with processes in the topmost cgroup that is visible here',
+  ],
+  [
+    'v2 in a container that moved them',
+    v2,
+    { [controllersFile]: all, ...inContainer('') },
+    'ok',
+    'v2: memory, pids, cpu',
+  ],
 ])('%s', async (_, mounts, files, status, detail) => {
   using host = makeHost({ '/proc/self/mountinfo': root + mounts, '/proc/cgroups': known, ...files });
   expect(await cgroupRequirements[0]?.probe(host)).toMatchObject({ status, detail });
 });
+
+function inContainer(processes: string): Record<string, string> {
+  return {
+    '/sys/fs/cgroup/cgroup.type': 'domain\n',
+    '/sys/fs/cgroup/cgroup.subtree_control': '\n',
+    '/sys/fs/cgroup/cgroup.procs': processes,
+  };
+}
 
 test('a controller that the kernel was booted without: says with what to boot', async () => {
   using host = makeHost({
