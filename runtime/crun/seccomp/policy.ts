@@ -51,7 +51,7 @@ const refused = `acct add_key adjtimex bpf clock_adjtime clock_settime delete_mo
 
 /** Decided by an argument; see filter.ts. */
 export const conditional = ['clone', 'ioctl', 'personality', 'socket'] as const;
-export type Conditional = (typeof conditional)[number];
+type Conditional = (typeof conditional)[number];
 
 export type Rule = 'allow' | 'eperm' | Conditional;
 

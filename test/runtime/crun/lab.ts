@@ -1,0 +1,97 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { crunDriver, type CrunOptions } from '../../../runtime/crun/driver.ts';
+import { holderFile } from '../../../runtime/host/holder.ts';
+import type {
+  Command,
+  Container,
+  Exit,
+  Limits,
+  RootLayers,
+  Sandbox,
+  SandboxDriver,
+  Workspace,
+} from '../../../runtime/sandbox.ts';
+import { debian, layersDir, testData } from '../../rootfs.ts';
+
+const MiB = 1024 ** 2;
+
+/** Small enough for a tmpfs disk (see chooseDisk). */
+export const smallLimits: Limits = {
+  cpus: 2,
+  memoryBytes: 512 * MiB,
+  diskBytes: 64 * MiB,
+  diskInodes: 10_000,
+  pids: 128,
+  openFiles: 1024,
+};
+
+/** The same build with a disk that is ext4, for it does not fit into a quarter of the memory. */
+export const ext4Limits: Limits = { ...smallLimits, memoryBytes: 128 * MiB };
+
+/** A driver with state of its own, which goes at the end with the sandboxes that were opened here. */
+export interface Lab extends AsyncDisposable {
+  readonly dataDir: string;
+  /** A directory of the host to use for sources and canaries. */
+  readonly scratch: string;
+  readonly driver: SandboxDriver;
+  open(options?: { limits?: Partial<Limits>; workspace?: Partial<Workspace> }): Sandbox;
+}
+
+let opened = 0;
+
+export function lab(options: Partial<CrunOptions> = {}): Lab {
+  mkdirSync(testData, { recursive: true });
+  const dataDir = mkdtempSync(join(testData, 'lab-'));
+  const scratch = join(dataDir, 'scratch');
+  mkdirSync(scratch);
+  const driver = crunDriver({ dataDir, layersDir, holder: holderFile, crun: '/usr/bin/crun', ...options });
+  const sandboxes: Sandbox[] = [];
+  return {
+    dataDir,
+    scratch,
+    driver,
+    open: ({ limits, workspace } = {}) => {
+      const sandbox = driver.open({
+        id: `lab-${process.pid}-${opened++}`,
+        limits: { ...smallLimits, ...limits },
+        workspace: { path: '/workspace', source: undefined, hidden: [], ...workspace },
+      });
+      sandboxes.push(sandbox);
+      return sandbox;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(sandboxes.map((sandbox) => sandbox.destroy()));
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+export function shell(script: string, options: Partial<Command> = {}): Command {
+  return { args: ['/bin/sh', '-c', script], env: { PATH: path }, cwd: '/workspace', ...options };
+}
+
+/** How a command ended and what it printed. */
+export interface Told {
+  readonly exit: Exit;
+  readonly output: string;
+}
+
+export async function tell(box: Container, command: Command): Promise<Told> {
+  const chunks: Buffer[] = [];
+  const exit = await box.run(command, (chunk) => void chunks.push(Buffer.from(chunk)));
+  return { exit, output: Buffer.concat(chunks).toString() };
+}
+
+/** Starts a container of Debian and runs a shell script in it. */
+export function sh(sandbox: Sandbox, script: string, options: Partial<Command> = {}): Promise<Told> {
+  return tell(start(sandbox), shell(script, options));
+}
+
+let started = 0;
+
+export function start(sandbox: Sandbox, root: RootLayers = debian): Container {
+  return sandbox.start({ name: `box-${started++}`, root });
+}

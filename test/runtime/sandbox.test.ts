@@ -1,0 +1,14 @@
+import { crunDriver } from '../../runtime/crun/driver.ts';
+import { fakeDriver } from '../../runtime/fake/driver.ts';
+import { holderFile } from '../../runtime/host/holder.ts';
+import { layersDir } from '../rootfs.ts';
+import { sandboxContract } from './contract.ts';
+import { fakeShell } from './fake/shell.ts';
+
+sandboxContract(
+  'crun',
+  (dataDir) => crunDriver({ dataDir, layersDir, holder: holderFile, crun: '/usr/bin/crun' }),
+  { counters: 'kernel' },
+);
+
+sandboxContract('fake', () => fakeDriver(fakeShell), { counters: 'none' });
