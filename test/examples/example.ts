@@ -1,7 +1,7 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { run } from '../../runtime/command.ts';
+import { CommandError, run } from '../../runtime/command.ts';
 import { testData } from '../rootfs.ts';
 
 const checkout = join(import.meta.dirname, '../..');
@@ -10,13 +10,17 @@ const checkout = join(import.meta.dirname, '../..');
 export const examples = join(checkout, 'examples');
 
 /**
- * The output of a command of ours that passed; throws CommandError when it did not. The images that it makes stay for
- * later test runs.
+ * The output of a command of ours that passed; throws what it wrote to stderr when it did not. The images that it
+ * makes stay for later test runs.
  */
 export async function cofferdam(...args: readonly string[]): Promise<string> {
   const env = { ...process.env, COFFERDAM_DATA: join(testData, 'data') };
-  const { stdout } = await run({ file: join(checkout, 'bin/cofferdam'), args, env });
-  return stdout.toString();
+  try {
+    const { stdout } = await run({ file: join(checkout, 'bin/cofferdam'), args, env });
+    return stdout.toString();
+  } catch (error) {
+    throw error instanceof CommandError ? new Error(error.stderr, { cause: error }) : error;
+  }
 }
 
 /** A directory that is gone when disposed. */
