@@ -12,7 +12,7 @@ import { sysctlRequirements } from './host/sysctls.ts';
 import { toolRequirements } from './host/tools.ts';
 
 /** Everything a machine must have; `cofferdam doctor` and bin/setup.ts both go by this table. */
-export const requirements: readonly Requirement[] = [
+const requirements: readonly Requirement[] = [
   ...kernelRequirements,
   ...cgroupRequirements,
   dpkgRequirement,
