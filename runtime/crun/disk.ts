@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { constants, existsSync, mkdirSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { run } from '../command.ts';
 import type { Limits } from '../sandbox.ts';
 
@@ -26,20 +26,29 @@ export function prepareDisk(disk: Disk, limits: Limits): Promise<void> | undefin
   return makeTemplate(disk.template, limits);
 }
 
+/** An open(2) flag that Node does not name: O_TMPFILE without the O_DIRECTORY that it includes. */
+const unnamed = 0o20000000;
+
+/** The file has no name until it is complete, so a process that dies meanwhile leaves nothing. */
 async function makeTemplate(template: string, limits: Limits): Promise<void> {
-  const temporary = `${template}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-  mkdirSync(join(template, '..'), { recursive: true });
+  const directory = dirname(template);
+  mkdirSync(directory, { recursive: true });
+  const file = await open(directory, constants.O_RDWR | constants.O_DIRECTORY | unnamed, 0o600);
+  const path = `/proc/${process.pid}/fd/${file.fd}`;
   try {
     await run({
       file: 'mkfs.ext4',
       args: [
         ['-q', '-F', '-m', '0', '-N', String(limits.diskInodes), '-O', '^has_journal,^resize_inode'],
         ['-E', 'nodiscard,lazy_itable_init=1,root_owner=0:0'],
-        [temporary, `${Math.ceil(limits.diskBytes / 1024)}k`],
+        [path, `${Math.ceil(limits.diskBytes / 1024)}k`],
       ].flat(),
     });
-    await rename(temporary, template);
+    await run({ file: 'ln', args: ['-L', path, template] });
+  } catch (error) {
+    // Another process was faster.
+    if (!existsSync(template)) throw error;
   } finally {
-    await rm(temporary, { force: true });
+    await file.close();
   }
 }

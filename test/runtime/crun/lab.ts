@@ -42,10 +42,10 @@ let opened = 0;
 
 export function lab(options: Partial<CrunOptions> = {}): Lab {
   mkdirSync(testData, { recursive: true });
-  const dataDir = mkdtempSync(join(testData, 'lab-'));
+  const dataDir = options.dataDir ?? mkdtempSync(join(testData, 'lab-'));
   const scratch = join(dataDir, 'scratch');
-  mkdirSync(scratch);
-  const driver = crunDriver({ dataDir, layersDir, holder: holderFile, crun: '/usr/bin/crun', ...options });
+  mkdirSync(scratch, { recursive: true });
+  const driver = crunDriver({ layersDir, holder: holderFile, crun: '/usr/bin/crun', ...options, dataDir });
   const sandboxes: Sandbox[] = [];
   return {
     dataDir,
