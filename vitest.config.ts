@@ -13,7 +13,7 @@ export default defineConfig({
     env: {
       PATH: [
         `${import.meta.dirname}/.cofferdam-tools/bin`,
-        process.env['PATH'],
+        process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
         '/usr/local/sbin',
         '/usr/sbin',
         '/sbin',
