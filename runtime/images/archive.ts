@@ -24,7 +24,7 @@ import { padding, readEntry } from './tar/entry.ts';
 import { type Progress, type Store, withWorkplace } from './workplace.ts';
 
 /** What a file or directory to import can be; the first three are skopeo's names. */
-export type ArchiveKind = 'docker-archive' | 'oci-archive' | 'oci' | 'rootfs-tar' | 'rootfs-directory';
+type ArchiveKind = 'docker-archive' | 'oci-archive' | 'oci' | 'rootfs-tar' | 'rootfs-directory';
 
 /**
  * Brings a docker-archive (`docker save`), an OCI layout (a directory, or a tar of it), or a root file system (a tar,
@@ -58,7 +58,7 @@ async function install(
 }
 
 /** Looks at what the file or directory holds. Throws ImageError when it is nothing of the kind. */
-export async function archiveKind(path: string): Promise<ArchiveKind> {
+async function archiveKind(path: string): Promise<ArchiveKind> {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (!stats) throw new ImageError(`${path}: no such file or directory`);
   if (stats.isDirectory()) return existsSync(join(path, 'oci-layout')) ? 'oci' : 'rootfs-directory';

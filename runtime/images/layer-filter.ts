@@ -60,7 +60,7 @@ export async function* filterLayer(
 
 function admit(entry: TarEntry, limits: LayerLimits, tally: LayerTally): void {
   for (const id of [entry.uid, entry.gid]) {
-    if (!(id >= 0 && id <= maxId)) {
+    if (!(Number.isInteger(id) && id >= 0 && id <= maxId)) {
       throw new ImageError(
         `'${entry.path}' belongs to id ${id}; only 0 to ${maxId} can be mapped into a sandbox`,
       );
