@@ -3,6 +3,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmdirSync,
   statSync,
   writeFileSync,
@@ -74,7 +75,8 @@ function legacy(root: string): CgroupTree {
     if (mounted === undefined) {
       throw new CgroupError(`no cgroup controller '${controller}' below ${root}; see docs/hosts.md`);
     }
-    const parent = join(root, mounted, 'cofferdam');
+    // One hierarchy of two controllers also has a symlink for each; its directory must have one name.
+    const parent = join(realpathSync(join(root, mounted)), 'cofferdam');
     mkdirSync(parent, { recursive: true });
     return parent;
   };
