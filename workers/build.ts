@@ -23,6 +23,8 @@ export interface BuildRequest {
   readonly source: () => Promise<Source>;
   readonly logCapBytes: number;
   readonly artifactCaps: ArtifactCaps;
+  /** Who the build is, when a queue accepted it before; `createdAt` is ISO 8601. */
+  readonly accepted?: { readonly id: string; readonly attempt: number; readonly createdAt: string };
 }
 
 /** What a build works with. */
@@ -42,10 +44,10 @@ export interface BuildTools {
 export async function runBuild(request: BuildRequest, tools: BuildTools): Promise<BuildRecord> {
   const { plan } = request;
   const { abort, events } = tools;
-  const id = ulid();
+  const startedAt = new Date().toISOString();
+  const { id, attempt, createdAt } = request.accepted ?? { id: ulid(), attempt: 1, createdAt: startedAt };
   const phases = createPhases();
   const log = createBuildLog(request.logCapBytes, events);
-  const startedAt = new Date().toISOString();
   let source: Source | undefined;
   let sandbox: Sandbox | undefined;
   let steps: StepRecord[] = plan.steps.map(({ name }) => ({ name, status: 'skipped' }));
@@ -58,7 +60,9 @@ export async function runBuild(request: BuildRequest, tools: BuildTools): Promis
       unlessAborted(abort.stopping, prepare(request, tools)),
     );
     source = ready.source;
-    const box = await phases.during('sandboxMs', () => openSandbox(id, request, tools, ready.source));
+    const box = await phases.during('sandboxMs', () =>
+      openSandbox(`${id}-${attempt}`, request, tools, ready.source),
+    );
     sandbox = box;
     const ran = await phases.during('runMs', () =>
       runSteps({ buildId: id, plan, sandbox: box, images: ready.images, log, events, abort }),
@@ -85,13 +89,13 @@ export async function runBuild(request: BuildRequest, tools: BuildTools): Promis
     id,
     status,
     ...why,
-    attempt: 1,
+    attempt,
     source: { repo: request.repo, ...source?.git },
     trigger: { kind: 'manual' },
-    createdAt: startedAt,
+    createdAt,
     startedAt,
     finishedAt,
-    timings: phases.timings,
+    timings: { ...phases.timings, queuedMs: Date.parse(startedAt) - Date.parse(createdAt) },
     usage,
     workflows: [{ name: plan.name, status, steps }],
     artifacts,
