@@ -139,6 +139,18 @@ describe('bin/bootstrap, where it cannot do everything', () => {
     expect(made(clone, 'node.stamp')).toBe(false);
   });
 
+  test('an npm that breaks off and exits 0 is not believed', () => {
+    using clone = makeClone('packages');
+    rmSync(join(clone.root, 'node_modules'), { recursive: true });
+    const path = toolsWithout(clone.aside, ['npm']);
+    const npm = '#!/bin/sh\nmkdir node_modules\necho "npm error Exit handler never called!"\n';
+    writeFileSync(join(path, 'npm'), npm, { mode: 0o755 });
+    const { status, stderr } = bootstrap(clone, '--node', { PATH: path });
+    expect(status).toBe(1);
+    expect(stderr).toContain('Exit handler never called');
+    expect(made(clone, 'node.stamp')).toBe(false);
+  });
+
   test.each([
     { host: 'v18.19.0', told: 'Node v18.19.0 is too old to set up: install Node 20 or newer' },
     {

@@ -33,7 +33,7 @@ export function makeClone(state: 'fresh' | 'packages'): Clone {
   chmodSync(aside, 0o755);
   const root = join(aside, 'the clone');
   mkdirSync(root);
-  for (const name of ['bin', 'src', 'runtime', 'package.json', 'package-lock.json']) {
+  for (const name of ['bin', 'src', 'runtime', 'workers', 'package.json', 'package-lock.json']) {
     cpSync(join(checkout, name), join(root, name), { recursive: true, preserveTimestamps: true });
   }
   if (state === 'packages') {
