@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -78,6 +78,20 @@ describe('importing', () => {
     const { store } = newStore(dir.path);
     const image = await store.importImage('rootfs', join(layout, 'blobs'));
     expect(census(image.root.layers[0] ?? '')).toContain('sha256');
+  });
+
+  it('gives the same modes under any umask', async () => {
+    using dir = scratch();
+    const before = process.umask(0o077);
+    try {
+      writeFileSync(join(dir.path, 'rootfs.tar'), tar([file('a/b', 'x', { mode: 0o644 })]));
+      const { store } = newStore(dir.path);
+      const [root = ''] = (await store.importImage('rootfs', join(dir.path, 'rootfs.tar'))).root.layers;
+      const modes = ['.', 'a', 'a/b'].map((path) => lstatSync(join(root, path)).mode & 0o777);
+      expect(modes).toEqual([0o755, 0o755, 0o644]);
+    } finally {
+      process.umask(before);
+    }
   });
 
   it('gives the name a new meaning', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ImageError } from '../../../runtime/images/image.ts';
 import { layerLimits } from '../../../runtime/images/layer-limits.ts';
+import { digestOf } from './image-builder.ts';
 import { directory, type Entry, file, hardlink, symlink, tar } from './tar-builder.ts';
 import { census, scratch, unpack } from './unpacking.ts';
 
@@ -90,7 +91,8 @@ describe('a sound layer', () => {
     const { path } = await unpack(outer.path, archive.subarray(0, -1024));
     expect(census(path)).toEqual(['a']);
     using other = scratch();
-    const { path: again } = await unpack(other.path, Buffer.concat([archive, tar([file('hidden', 'x')])]));
+    const more = Buffer.concat([archive, tar([file('hidden', 'x'.repeat(5000))])]);
+    const { path: again } = await unpack(other.path, more, { diffId: digestOf(more), chunk: 1000 });
     expect(census(again)).toEqual(['a']);
   });
 
@@ -101,6 +103,15 @@ describe('a sound layer', () => {
       '2',
       '1',
     ]);
+  });
+
+  it('may have leftovers of AUFS, which are dropped', async () => {
+    using outer = scratch();
+    const { path } = await unpack(
+      outer.path,
+      tar([file('.wh..wh.aufs'), directory('.wh..wh.plnk'), file('a')]),
+    );
+    expect(census(path)).toEqual(['a']);
   });
 
   it('may say things in a global header, which change nothing', async () => {
@@ -123,7 +134,7 @@ describe('of a layer', () => {
   it.each([
     ['security.capability', capability, true],
     ['user.note', 'kept = yes', true],
-    ['security.capability', `${capability}\0\0\0\0`, false],
+    ['security.capability', `${capability.replace('\x02', '\x03')}\xe8\x03\0\0`, false],
     ['security.selinux', 'x', false],
     ['security.ima', 'x', false],
     ['trusted.overlay.opaque', 'y', false],

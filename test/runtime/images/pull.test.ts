@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -186,6 +187,26 @@ describe('several processes', () => {
       expect((await store.resolve(ref, here)).digest).toBe(digest);
       expect(contents(data).filter((path) => path.startsWith('tmp/'))).toEqual([]);
     }
+  });
+});
+
+describe('a process that is killed', () => {
+  it('while the registry does not answer leaves no tool that goes on waiting', async () => {
+    const silent = createServer(() => {}).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const address = silent.address();
+    const ref = `127.0.0.1:${typeof address === 'object' ? address?.port : ''}/x`;
+    const { data } = newStore(fixture.path);
+    const args = [join(import.meta.dirname, 'puller.ts'), data, ref];
+    const child = start({ file: process.execPath, args }, { stdio: 'ignore' });
+    const closed = once(child, 'close');
+    await once(silent, 'request');
+    expect(processesAbout(ref)).toHaveLength(2);
+    child.kill('SIGKILL');
+    await closed;
+    await expect.poll(() => processesAbout(ref)).toEqual([]);
+    silent.closeAllConnections();
+    silent.close();
   });
 });
 

@@ -93,16 +93,19 @@ describe('what an image deletes', () => {
     expect(await merged(await imported(dir.path, layers))).toEqual(seen);
   });
 
-  it('leaves the mode, owner and time of the directory as the layer says', async () => {
-    using dir = scratch();
-    const layer = [
-      directory('d', { mode: 0o1770, uid: 5, gid: 6, mtime: 99 }),
-      file('d/.wh.a'),
-      file('d/.wh..wh..opq'),
-    ];
-    const look = "stat -c '%a %u:%g %Y' d";
-    expect(await merged(await imported(dir.path, [base, layer]), look)).toEqual(['1770 5:6 99']);
-  });
+  it.each([['.wh.a'], ['.wh..wh..opq']])(
+    'leaves mode, owner and time of the directory as stated: %s',
+    async (name) => {
+      using dir = scratch();
+      const layer = [
+        directory('d', { mode: 0o1770, uid: 5, gid: 6, mtime: 99 }),
+        file('e/f'),
+        file(`d/${name}`),
+      ];
+      const look = "stat -c '%a %u:%g %Y' d";
+      expect(await merged(await imported(dir.path, [base, layer]), look)).toEqual(['1770 5:6 99']);
+    },
+  );
 
   it('can be spread over 200 layers', async () => {
     using dir = scratch();
