@@ -1,9 +1,9 @@
 import { accessSync, constants } from 'node:fs';
-import type { ToolCommand } from '../runtime/command.ts';
 import { crunDriver } from '../runtime/crun/driver.ts';
 import { thisHost } from '../runtime/host.ts';
 import { holderFile } from '../runtime/host/holder.ts';
 import { findTool } from '../runtime/host/tools.ts';
+import { containBy } from '../runtime/images/contain.ts';
 import { storeLayout } from '../runtime/images/layout.ts';
 import { type ImageStore, imageStore } from '../runtime/images/store.ts';
 import { type SandboxDriver, SandboxError } from '../runtime/sandbox.ts';
@@ -29,20 +29,9 @@ export function openMachine(dataDir: string): Machine {
   } catch (error) {
     throw new SandboxError('open', `the holder is not built; ${remedy}`, { cause: error });
   }
-  const images = openImages(dataDir);
+  const images = imageStore(dataDir, { contain: containBy(holderFile) });
   const layersDir = storeLayout(dataDir).layers;
   return { images, driver: crunDriver({ dataDir, layersDir, holder: holderFile, crun }) };
 }
 
 const remedy = 'cofferdam doctor --fix sets up this machine';
-
-/** Layers are unpacked where nothing but their own directory can be written. */
-function openImages(dataDir: string): ImageStore {
-  return imageStore(dataDir, {
-    contain: (directory: string, { file, args, ...rest }: ToolCommand) => ({
-      file: holderFile,
-      args: ['unpack', directory, '--', file, ...args],
-      ...rest,
-    }),
-  });
-}

@@ -1,10 +1,11 @@
 import { mkdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, release } from 'node:os';
 import { join, normalize } from 'node:path';
 import type { ToolCommand } from '../command.ts';
 import { type SandboxDriver, SandboxError, type SandboxSpec } from '../sandbox.ts';
 import { type CgroupPlan, cgroupPlan, cgroupTree, sweepCgroups } from './cgroup.ts';
 import { chooseDisk, type Disk, prepareDisk } from './disk.ts';
+import { atLeast } from '../host/version.ts';
 import { rlimits } from './rlimits.ts';
 import { crunSandbox } from './sandbox.ts';
 import { seccompFilter } from './seccomp/filter.ts';
@@ -19,7 +20,12 @@ export interface CrunOptions {
   readonly holder: string;
   /** Absolute path of crun. */
   readonly crun: string;
+  /** How layers are handed to overlayfs; default by the kernel's version. */
+  readonly overlay?: Overlay;
 }
+
+/** `layerwise`: one after another (Linux 6.5); `classic`: all in one page of options. */
+export type Overlay = 'layerwise' | 'classic';
 
 /** 4096 ranges of 65,536 ids that no account gets: above those of systemd-nspawn, below 2^31. */
 export const idRange = { first: 0x7000_0000, slots: 4096 } as const;
@@ -107,12 +113,17 @@ export function holderCommand(
         ? ['--tmpfs', String(disk.bytes), String(disk.inodes)]
         : ['--ext4', disk.template],
       spec.workspace.source === undefined ? [] : ['--source', spec.workspace.source],
+      (options.overlay ?? overlayOf(release())) === 'classic' ? ['--classic-overlay'] : [],
       ...cgroups.directories.map((path) => ['--cgroup', path]),
       ...cgroups.settings.map(([file, value]) => ['--set', file, value]),
       ...cgroups.join.map((file) => ['--join', file]),
     ].flat(),
     env: {},
   };
+}
+
+function overlayOf(kernelRelease: string): Overlay {
+  return atLeast(kernelRelease, '6.5') ? 'layerwise' : 'classic';
 }
 
 function architecture(): 'x64' | 'arm64' {

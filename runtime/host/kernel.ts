@@ -4,12 +4,12 @@ import { CommandError, run } from '../command.ts';
 import { type Finding, type Host, type Remedy, type Requirement, readHostFile } from './requirement.ts';
 import { atLeast } from './version.ts';
 
-/** 6.5 brought overlayfs `lowerdir+` (layers one by one, no limit of a page); idmapped layers came with 5.19. */
-const oldestKernel = '6.5';
+/** 5.19 brought idmapped layers to overlayfs. Before 6.5 the holder hands over layers as mount(2) options. */
+const oldestKernel = '5.19';
 
 function probeVersion(host: Host): Finding {
   if (atLeast(host.kernelRelease, oldestKernel)) return { status: 'ok', detail: host.kernelRelease };
-  const text = `boot Linux ${oldestKernel} or newer (on Debian 12: linux-image-amd64 of bookworm-backports)`;
+  const text = `boot Linux ${oldestKernel} or newer (Debian 12 has 6.1)`;
   const detail = `${host.kernelRelease} is older than ${oldestKernel}`;
   return { status: 'missing', detail, remedy: { kind: 'advice', text } };
 }

@@ -46,6 +46,7 @@ struct plan {
 	const char *template;
 	const char *source;            /* lower layer of the workspace, or NULL */
 	const char *inside;            /* where containers see the workspace */
+	int classic;                   /* overlayfs of before Linux 6.5 */
 	struct list cgroups, set_file, set_value, join;
 };
 

@@ -56,12 +56,41 @@ static void configure(int fs, const char *key, const char *value)
 		die("overlay %s %s", key, value ? value : "");
 }
 
+/* Before Linux 6.5 all layers go into one page of options (mount(2)): each gets a name of a few bytes, so that as many
+ * fit as overlayfs takes. */
+static void mount_classic(char **layers, int count, const char *prefix, const char *upper, const char *work,
+			  const char *to, unsigned long flags)
+{
+	static int links;
+	char path[4096], link[32], *options = NULL;
+	size_t size;
+	FILE *out = open_memstream(&options, &size);
+	if (!out)
+		die("overlay on %s", to);
+	fprintf(out, "volatile,upperdir=%s,workdir=%s,lowerdir=", upper, work);
+	for (int i = count - 1; i >= 0; i--) {
+		snprintf(path, sizeof path, "%s%s", prefix, layers[i]);
+		snprintf(link, sizeof link, "%x", links++);
+		if (symlink(path, link))
+			die("overlay on %s", to);
+		fprintf(out, "%s%s", link, i ? ":" : "");
+	}
+	if (fclose(out) || mount("overlay", to, "overlay", flags, options))
+		die("overlay on %s", to);
+	free(options);
+}
+
 /* fsconfig takes one layer at a time, so their number is not bound by the page that mount(2) has for options.
  * volatile: nothing of the upper layer is ever synced, for nothing of it is kept. */
-static void mount_overlay(char **layers, int count, const char *prefix, const char *upper, const char *work,
-			  const char *to, unsigned attributes)
+static void mount_overlay(const struct plan *plan, char **layers, int count, const char *prefix, const char *upper,
+			  const char *work, const char *to, unsigned attributes)
 {
 	char path[4096];
+	if (plan->classic) {
+		unsigned long nosuid = attributes & MOUNT_ATTR_NOSUID ? MS_NOSUID : 0;
+		mount_classic(layers, count, prefix, upper, work, to, MS_NODEV | nosuid);
+		return;
+	}
 	int fs = syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
 	if (fs < 0)
 		die("overlay");
@@ -211,7 +240,7 @@ void mount_private(const struct plan *plan, const struct spaces *spaces)
 	make_dir("disk/workspace.work", 0755, spaces->base);
 	if (plan->source)
 		mount_mapped(plan->source, "source", spaces->source_user);
-	mount_overlay(plan->source ? source : nothing, 1, "", "disk/workspace", "disk/workspace.work", "workspace",
+	mount_overlay(plan, plan->source ? source : nothing, 1, "", "disk/workspace", "disk/workspace.work", "workspace",
 		      MOUNT_ATTR_NOSUID);
 }
 
@@ -256,7 +285,7 @@ void mount_root(const char *container, char **layers, int count, unsigned base, 
 	write_file(path, "cofferdam\n", base);
 	snprintf(path, sizeof path, "%s/etc/resolv.conf", upper);
 	write_file(path, "", base);
-	mount_overlay(layers, count, "layers/", upper, work, root, 0);
+	mount_overlay(plan, layers, count, "layers/", upper, work, root, 0);
 	reserve(1);
 }
 

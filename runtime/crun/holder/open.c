@@ -46,6 +46,8 @@ static struct plan parse(int argc, char **argv)
 			plan.source = NEXT;
 		else if (!strcmp(option, "--workspace"))
 			plan.inside = NEXT;
+		else if (!strcmp(option, "--classic-overlay"))
+			plan.classic = 1;
 		else if (!strcmp(option, "--cgroup"))
 			add(&plan.cgroups, NEXT);
 		else if (!strcmp(option, "--set"))

@@ -18,7 +18,7 @@ export const load = (offset: number): Instruction => op(0x20)(offset, 0, 0);
 export const and = (mask: number): Instruction => op(0x54)(mask, 0, 0);
 export const jumpIfEqual = op(0x15);
 export const jumpIfAbove = op(0x25);
-export const jumpIfAtLeast = op(0x35);
+const jumpIfAtLeast = op(0x35);
 const jump = (distance: number): Instruction => op(0x05)(distance, 0, 0);
 export const give = (result: number): Instruction => op(0x06)(result, 0, 0);
 

@@ -50,7 +50,7 @@ const refused = `acct add_key adjtimex bpf clock_adjtime clock_settime delete_mo
   userfaultfd ustat vhangup vmsplice`;
 
 /** Decided by an argument; see filter.ts. */
-export const conditional = ['clone', 'ioctl', 'personality', 'socket'] as const;
+const conditional = ['clone', 'ioctl', 'personality', 'socket'] as const;
 type Conditional = (typeof conditional)[number];
 
 export type Rule = 'allow' | 'eperm' | Conditional;
