@@ -43,6 +43,8 @@ export interface Workspace {
   readonly path: string;
   /** A directory of the host that is the read-only lower layer; undefined: an empty workspace. */
   readonly source: string | undefined;
+  /** A file locked shared (flock) while the sandbox lives, so that the source is not removed. */
+  readonly lock?: string;
   /** Paths below source, relative, that containers do not see. */
   readonly hidden: readonly string[];
 }

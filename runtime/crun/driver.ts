@@ -113,6 +113,7 @@ export function holderCommand(
         ? ['--tmpfs', String(disk.bytes), String(disk.inodes)]
         : ['--ext4', disk.template],
       spec.workspace.source === undefined ? [] : ['--source', spec.workspace.source],
+      spec.workspace.lock === undefined ? [] : ['--lock', spec.workspace.lock],
       (options.overlay ?? overlayOf(release())) === 'classic' ? ['--classic-overlay'] : [],
       ...cgroups.directories.map((path) => ['--cgroup', path]),
       ...cgroups.settings.map(([file, value]) => ['--set', file, value]),

@@ -17,6 +17,12 @@ export interface LayerTally {
 }
 
 /**
+ * `layer`: of an image, with its whiteouts, owners and attributes. `tree`: of a working tree, where everything belongs to
+ * root, nothing has attributes or set-id bits, and a name is only a name.
+ */
+export type Dialect = 'layer' | 'tree';
+
+/**
  * The policy on what a stranger's layer may put on this machine. Takes an uncompressed layer tar and yields a new
  * one for the extractor, in overlayfs form, holding only what was understood and allowed:
  * - names are normalised; `..`, entries below a non-directory, and hard links to anything but a file that this
@@ -31,18 +37,21 @@ export async function* filterLayer(
   source: AsyncIterable<Buffer>,
   limits: LayerLimits,
   tally: LayerTally,
+  dialect: Dialect = 'layer',
 ): AsyncGenerator<Buffer> {
   const reader = new ByteReader(source);
   const root = impliedDirectory('.');
   const hidden = whiteouts();
-  for (let entry = await readEntry(reader); entry; entry = await readEntry(reader)) {
+  for (let listed = await readEntry(reader); listed; listed = await readEntry(reader)) {
+    const entry = dialect === 'tree' ? asTree(listed) : listed;
     admit(entry, limits, tally);
     const components = componentsOf(entry.path, limits.pathBytes);
     const name = components.pop();
     const parents = descend(root, components);
     let step = parents.next();
     for (; !step.done; step = parents.next()) yield encodeEntry(step.value.entry);
-    const written = hidden.take(step.value, name) ? undefined : place(root, step.value, name, entry, limits);
+    const isWhiteout = dialect === 'layer' && hidden.take(step.value, name);
+    const written = isWhiteout ? undefined : place(root, step.value, name, entry, limits);
     const data = entry.size + padding(entry.size);
     if (written === undefined) {
       await reader.skip(data);
@@ -56,6 +65,10 @@ export async function* filterLayer(
   yield endOfArchive;
   // What follows the end of an archive means nothing, but it is part of the layer's digest.
   for await (const _ of reader.remainder());
+}
+
+function asTree(entry: TarEntry): TarEntry {
+  return { ...entry, uid: 0, gid: 0, mode: entry.mode & 0o777, xattrs: new Map() };
 }
 
 function admit(entry: TarEntry, limits: LayerLimits, tally: LayerTally): void {

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { CommandError, run, type ToolCommand } from '../command.ts';
 import { decompress } from './compression.ts';
 import { ImageError } from './image.ts';
-import { filterLayer, type LayerTally } from './layer-filter.ts';
+import { type Dialect, filterLayer, type LayerTally } from './layer-filter.ts';
 import { type LayerLimits, layerLimits } from './layer-limits.ts';
 
 /** Wraps a command so that it can write below `dir`, its working directory, and nowhere else. */
@@ -33,6 +33,7 @@ export async function unpackLayer(
   directory: string,
   contain: Contain,
   limits: LayerLimits = layerLimits,
+  dialect: Dialect = 'layer',
 ): Promise<UnpackedLayer> {
   const packed = measure();
   const plain = measure((bytes) => {
@@ -48,7 +49,7 @@ export async function unpackLayer(
     (bytes: AsyncIterable<Buffer>) => packed.through(bytes),
     decompress,
     (bytes: AsyncIterable<Buffer>) => plain.through(bytes),
-    (tar: AsyncIterable<Buffer>) => filterLayer(tar, limits, tally),
+    (tar: AsyncIterable<Buffer>) => filterLayer(tar, limits, tally, dialect),
     output,
     { signal: aborter.signal },
   );

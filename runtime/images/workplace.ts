@@ -53,6 +53,6 @@ export async function sweep(layout: StoreLayout): Promise<void> {
 }
 
 /** rm(1): for trees of 100,000 files several times faster than node:fs, and it never follows a symlink. */
-async function removeTrees(paths: readonly string[]): Promise<void> {
+export async function removeTrees(paths: readonly string[]): Promise<void> {
   if (paths.length > 0) await run({ file: 'rm', args: ['-rf', '--one-file-system', '--', ...paths] });
 }

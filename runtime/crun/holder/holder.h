@@ -45,6 +45,7 @@ struct plan {
 	unsigned long long disk_bytes, disk_inodes;
 	const char *template;
 	const char *source;            /* lower layer of the workspace, or NULL */
+	const char *lock;              /* a file whose shared lock keeps the source where it is, or NULL */
 	const char *inside;            /* where containers see the workspace */
 	int classic;                   /* overlayfs of before Linux 6.5 */
 	struct list cgroups, set_file, set_value, join;
@@ -68,6 +69,9 @@ extern struct outbox { char *data; size_t start, end; } outbox;
 /* A message of strings: argument vector of a verb. Ends the process on a malformed one. */
 struct message { char *data; char **words; int count; };
 struct message split(char *data, size_t size);
+
+/* Takes a lock shared; it goes with the last process of the sandbox, however that ends. */
+void hold_lock(const char *what, const char *path);
 
 /* ids.c */
 int make_spaces(struct spaces *spaces, const char *source);

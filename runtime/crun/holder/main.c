@@ -1,5 +1,6 @@
 #include "holder.h"
 #include <stdarg.h>
+#include <sys/file.h>
 
 struct outbox outbox;
 
@@ -62,6 +63,13 @@ void die(const char *format, ...)
 	snprintf(text + n, sizeof text - n, ": %s", strerror(code));
 	report(text);
 	__builtin_unreachable();
+}
+
+void hold_lock(const char *what, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB))
+		die("the %s was removed a moment ago: %s", what, path);
 }
 
 struct message split(char *data, size_t size)

@@ -46,6 +46,8 @@ static struct plan parse(int argc, char **argv)
 			plan.source = NEXT;
 		else if (!strcmp(option, "--workspace"))
 			plan.inside = NEXT;
+		else if (!strcmp(option, "--lock"))
+			plan.lock = NEXT;
 		else if (!strcmp(option, "--classic-overlay"))
 			plan.classic = 1;
 		else if (!strcmp(option, "--cgroup"))
@@ -108,6 +110,8 @@ int open_main(int argc, char **argv)
 			signal(sig, SIG_IGN);
 	fcntl(WORKER, F_SETFD, FD_CLOEXEC);
 
+	if (plan.lock)
+		hold_lock("source", plan.lock);
 	if (take_slot(&plan, &spaces.base))
 		fail("all %lu id ranges are in use", plan.slot_count);
 	if (make_spaces(&spaces, plan.source))

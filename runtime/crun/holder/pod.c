@@ -13,7 +13,6 @@
 #include "holder.h"
 #include <poll.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -107,14 +106,6 @@ static struct container *find(const char *name)
 		if (!strcmp(containers[i].name, name) && containers[i].pid > 0)
 			return &containers[i];
 	return NULL;
-}
-
-/* The image stays in the store while this process lives: whoever removes images takes the lock exclusively. */
-static void hold_lock(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB))
-		die("the image was removed a moment ago: %s", path);
 }
 
 static void write_config(const char *name, const char *config)
@@ -212,7 +203,7 @@ static void start_container(char **words, int count)
 	if (container_count == MAX_CONTAINERS || strlen(name) >= sizeof containers->name)
 		fail("container %s: too many containers, or too long a name", name);
 	if (*words[3])
-		hold_lock(words[3]);
+		hold_lock("image", words[3]);
 	write_config(name, words[2]);
 	mount_root(name, words + 4, count - 4, spaces->base, plan);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) || pipe2(errors, O_CLOEXEC))

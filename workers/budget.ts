@@ -1,0 +1,69 @@
+/** What a build takes of a machine while it runs. */
+export interface Share {
+  readonly cpus: number;
+  readonly memoryBytes: number;
+}
+
+/**
+ * Shares out a machine's processors and memory among builds, first come, first served: a large build is not
+ * overtaken for ever by small ones. One that wants more than there is gets all of it, alone.
+ */
+export interface Budget {
+  /** Waits for the share; rejects with the signal's reason when it aborts first. Returns what gives it back. */
+  take(share: Share, signal: AbortSignal): Promise<() => void>;
+  readonly free: Share;
+}
+
+export function createBudget(total: Share): Budget {
+  const free = { ...total };
+  const waiting: { readonly share: Share; readonly grant: () => void }[] = [];
+
+  const fits = (share: Share) => share.cpus <= free.cpus + 1e-9 && share.memoryBytes <= free.memoryBytes;
+  const grantNext = () => {
+    for (let next = waiting[0]; next && fits(next.share); next = waiting[0]) {
+      waiting.shift();
+      next.grant();
+    }
+  };
+
+  return {
+    get free() {
+      return { ...free };
+    },
+    take: (wanted, signal) => {
+      const share = {
+        cpus: Math.min(wanted.cpus, total.cpus),
+        memoryBytes: Math.min(wanted.memoryBytes, total.memoryBytes),
+      };
+      const { promise, resolve, reject } = Promise.withResolvers<() => void>();
+      if (signal.aborted) return Promise.reject(signal.reason);
+      let held = false;
+      const giveBack = () => {
+        if (!held) return;
+        held = false;
+        free.cpus += share.cpus;
+        free.memoryBytes += share.memoryBytes;
+        grantNext();
+      };
+      const entry = {
+        share,
+        grant: () => {
+          held = true;
+          free.cpus -= share.cpus;
+          free.memoryBytes -= share.memoryBytes;
+          signal.removeEventListener('abort', giveUp);
+          resolve(giveBack);
+        },
+      };
+      const giveUp = () => {
+        waiting.splice(waiting.indexOf(entry), 1);
+        reject(signal.reason);
+        grantNext();
+      };
+      signal.addEventListener('abort', giveUp, { once: true });
+      waiting.push(entry);
+      grantNext();
+      return promise;
+    },
+  };
+}
