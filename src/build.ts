@@ -7,6 +7,7 @@ export type StepStatus = Status | 'skipped';
  * Why a build or step ended as it did.
  * `exit` (the command's own code), `oom`, `disk`, `pids`, `timeout`, `canceled`: of the build.
  * `invalid` (workflow), `image`, `source`, `sandbox`, `artifacts`: what had to be there was not. `internal`: a bug.
+ * `worker-lost`: the machine that ran it died or lost its connection.
  */
 export type Reason =
   | 'exit'
@@ -20,7 +21,8 @@ export type Reason =
   | 'source'
   | 'sandbox'
   | 'artifacts'
-  | 'internal';
+  | 'internal'
+  | 'worker-lost';
 
 /** How a build ended: one value, and the first one stays. */
 export type Outcome =
@@ -68,6 +70,20 @@ export interface Timings {
   readonly destroyMs: number;
 }
 
+/** One try of a build on one worker; the service tries again when its own machinery failed. */
+export interface AttemptRecord {
+  /** From 1. */
+  readonly attempt: number;
+  /** The worker's id. */
+  readonly worker: string;
+  readonly startedAt: string;
+  readonly finishedAt?: string;
+  /** Absent while it runs, and when the attempt was given back without a verdict (its worker was drained). */
+  readonly status?: Status;
+  readonly reason?: Reason;
+  readonly message?: string;
+}
+
 export interface BuildRecord {
   /** ULID. */
   readonly id: string;
@@ -91,4 +107,18 @@ export interface BuildRecord {
   readonly artifacts: readonly ArtifactRecord[];
   /** `bytes`: all that the build wrote; `cutBytes`: how much of it is missing between head and tail. */
   readonly log: { readonly bytes: number; readonly truncated: boolean; readonly cutBytes: number };
+  /** What follows only the service knows; `cofferdam run` leaves it out. */
+  readonly project?: string;
+  /** 0 (last) to 9 (first), within the project. */
+  readonly priority?: number;
+  /** What a worker must offer. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Builds of one project and group run one after another. */
+  readonly group?: string;
+  readonly notBefore?: string;
+  /** The build that this one repeats. */
+  readonly retryOf?: string;
+  readonly attempts?: readonly AttemptRecord[];
+  /** Where the log and the artifacts of the deciding attempt are kept: a key prefix, ending in `/`. */
+  readonly storage?: { readonly prefix: string };
 }
