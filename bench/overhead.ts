@@ -7,30 +7,43 @@ import type { Site } from './site.ts';
 import { takeTurns } from './turns.ts';
 import { workload } from './workload.ts';
 
+/** Where work outside writes: tmpfs, a new ext4 without journal in a sparse file, the disk of this machine. */
+type Place = 'tmpfs' | 'ext4 in a file' | 'the disk itself';
+
+/** What each of our disks is compared with: the same filesystem without us, and what a build had to do without us. */
+const counterparts: readonly { readonly disk: DiskKind; readonly places: readonly Place[] }[] = [
+  { disk: 'tmpfs', places: ['tmpfs'] },
+  { disk: 'ext4', places: ['ext4 in a file', 'the disk itself'] },
+];
+
 /**
- * The same work inside a sandbox and outside of it: in a chroot of the same root file system, on a tmpfs and on the
- * disk of this machine, without limits. It times itself, so that neither's start counts.
+ * The same work inside a sandbox and outside of it: in a chroot of the same root file system, without limits. It
+ * times itself, so that neither's start counts.
  */
 export async function overhead(site: Site): Promise<Row[]> {
   const { source, works } = await workload(site);
-  const disks: readonly DiskKind[] = ['tmpfs', 'ext4'];
   const rows: Row[] = [];
   for (const { what, script, limit } of works) {
     const results = await takeTurns(
       site.stop,
       Math.max(2, Math.round(site.runs / 10)),
-      disks.flatMap((disk) => [
+      counterparts.flatMap(({ disk, places }) => [
         () => settled(() => inside(site, disk, source, script)),
-        () => settled(() => outside(site, disk, source, script)),
+        ...places.map((place) => () => settled(() => outside(site, place, source, script))),
       ]),
     );
-    for (const [i, disk] of disks.entries()) {
+    for (const { disk, places } of counterparts) {
+      const [samples = [], ...others] = results.splice(0, 1 + places.length);
       rows.push({
-        what: `${what}, on ${disk}`,
+        what: `${what}, disk on ${disk}`,
         unit: 's',
         better: 'less',
-        samples: results[2 * i] ?? [],
-        peers: [{ name: 'outside', samples: results[2 * i + 1] ?? [], target: { kind: 'cost', limit } }],
+        samples,
+        peers: places.map((place, i) => ({
+          name: `outside, on ${place}`,
+          samples: others[i] ?? [],
+          target: { kind: 'cost', limit },
+        })),
       });
     }
   }
@@ -67,29 +80,36 @@ async function inside(
   return seconds(output);
 }
 
+const mountWork: Record<Place, string> = {
+  tmpfs: 'mount -t tmpfs -o noatime tmpfs "$new/mnt"',
+  'ext4 in a file': `mkfs.ext4 -q -F -m 0 -O ^has_journal,^resize_inode -E nodiscard,lazy_itable_init=1 "$work.img" 10g
+mount -o loop,noatime,noinit_itable,nobarrier "$work.img" "$new/mnt"
+rm "$work.img"`,
+  'the disk itself': 'mount --bind "$work" "$new/mnt"',
+};
+
 /** The mounts are of a namespace that ends with the script. */
-const enter = `set -e
-mount --bind -o ro "$root" "$place"
-mount -t proc proc "$place/proc"
-mount -t tmpfs tmpfs "$place/dev"
-mknod -m 666 "$place/dev/null" c 1 3
-mount --bind -o ro "$source" "$place/media"
-if [ "$disk" = tmpfs ]; then mount -t tmpfs tmpfs "$place/mnt"; else mount --bind "$work" "$place/mnt"; fi
-exec chroot "$place" env -i PATH="$PATH" source=/media work=/mnt TMPDIR=/mnt sh -c "$script"`;
+const enter = (place: Place) => `set -e
+mount --bind -o ro "$root" "$new"
+mount -t proc proc "$new/proc"
+mount -t tmpfs tmpfs "$new/dev"
+mknod -m 666 "$new/dev/null" c 1 3
+mount --bind -o ro "$source" "$new/media"
+${mountWork[place]}
+exec chroot "$new" env -i PATH="$PATH" source=/media work=/mnt TMPDIR=/mnt sh -c "$script"`;
 
 async function outside(
   { root, scratch }: Site,
-  disk: DiskKind,
+  place: Place,
   source: string,
   script: string,
 ): Promise<number> {
-  const place = join(scratch, 'chroot');
-  const work = join(scratch, 'work');
-  await Promise.all([mkdir(place, { recursive: true }), mkdir(work, { recursive: true })]);
+  const [newRoot, work] = [join(scratch, 'chroot'), join(scratch, 'work')];
+  await Promise.all([mkdir(newRoot, { recursive: true }), mkdir(work, { recursive: true })]);
   const { stdout } = await run({
     file: 'unshare',
-    args: ['--mount', '--propagation', 'private', 'sh', '-c', enter],
-    env: { PATH: path, root, place, source, disk, work, script: timed(script) },
+    args: ['--mount', '--propagation', 'private', 'sh', '-c', enter(place)],
+    env: { PATH: path, root, new: newRoot, source, work, script: timed(script) },
   });
   return seconds(stdout.toString());
 }

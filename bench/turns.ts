@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The kernel takes network namespaces and cgroups apart after they are gone for us; nobody else pays for that. */
-const restMs = 20;
+const defaultRestMs = 20;
 
 /**
  * Lets each task run once, one after another, and that again for each round, so that the drift of a shared machine
- * hits all of them alike. The first rounds, which warm caches, are not in the result.
+ * hits all of them alike. A rest comes before each. The first rounds, which warm caches, are not in the result.
  * Rejects with the reason of `stop` when that is aborted.
  * @returns for each task its results, one a round
  */
@@ -13,7 +13,7 @@ export async function takeTurns<T>(
   stop: AbortSignal,
   rounds: number,
   tasks: readonly (() => Promise<T>)[],
-  { warmUp = 1 }: { readonly warmUp?: number } = {},
+  { warmUp = 1, restMs = defaultRestMs }: { readonly warmUp?: number; readonly restMs?: number } = {},
 ): Promise<T[][]> {
   const results = tasks.map((): T[] => []);
   for (let round = -warmUp; round < rounds; round++) {
