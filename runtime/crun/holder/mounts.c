@@ -264,6 +264,7 @@ void mount_root(const char *container, char **layers, int count, unsigned base, 
 {
 	static const char *plain[] = { "/dev", "/proc", "/sys", "/etc", "/run/.cofferdam" };
 	char upper[128], work[128], root[128], path[256];
+	struct stat st;
 	if (count == 0)
 		return;
 	reserve(0);
@@ -286,6 +287,13 @@ void mount_root(const char *container, char **layers, int count, unsigned base, 
 	snprintf(path, sizeof path, "%s/etc/resolv.conf", upper);
 	write_file(path, "", base);
 	mount_overlay(plan, layers, count, "layers/", upper, work, root, 0);
+	/* The first look at a directory of both sides writes its origin to the upper one (ovl_lookup in the kernel). */
+	int fd = open(root, O_PATH | O_CLOEXEC);
+	for (unsigned i = 0; i < sizeof plain / sizeof *plain; i++)
+		fstatat(fd, plain[i] + 1, &st, AT_SYMLINK_NOFOLLOW);
+	fstatat(fd, "tmp", &st, AT_SYMLINK_NOFOLLOW);
+	fstatat(fd, plan->inside + 1, &st, AT_SYMLINK_NOFOLLOW);
+	close(fd);
 	reserve(1);
 }
 
