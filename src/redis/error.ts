@@ -1,0 +1,14 @@
+/** Redis cannot be used; the message names the server, what is wrong with it, and the remedy. */
+export class RedisError extends Error {
+  override readonly name = 'RedisError';
+  /**
+   * `address`: the URL is wrong. `unreachable`: nothing answers. `unfit`: it answers, but would lose data.
+   * `missing`: no server program to start. `broken`: the program was started and ended.
+   */
+  readonly kind: 'address' | 'unreachable' | 'unfit' | 'missing' | 'broken';
+
+  constructor(kind: RedisError['kind'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+  }
+}
