@@ -106,7 +106,9 @@ test('only processes of the container are seen', async () => {
   const seen = Promise.withResolvers<Told>();
   const other = start(sandbox).run(
     shell('echo up; exec sleep 1000'),
-    () => void seen.resolve(sh(sandbox, 'for f in /proc/[0-9]*/comm; do cat $f; done; hostname')),
+    () => {
+      seen.resolve(sh(sandbox, 'for f in /proc/[0-9]*/comm; do cat $f; done; hostname'));
+    },
   );
   const destroyed = expect(other).rejects.toThrow(/destroyed/);
   expect((await seen.promise).output).toBe('init\nsh\ncofferdam\n');
