@@ -12,8 +12,11 @@ export interface ArtifactCaps {
 
 export const defaultArtifactCaps: ArtifactCaps = { files: 10_000, bytes: 4 * 1024 ** 3 };
 
-/** No extended globs: their regular expressions can take exponential time on a hostile name. */
-const globOptions = { noextglob: true, nonegate: true } as const;
+/**
+ * No extended globs: their regular expressions can take exponential time on a hostile name. `s`: a name may have
+ * newlines.
+ */
+const globOptions = { noextglob: true, nonegate: true, flags: 's' } as const;
 
 /** Most files of the workspace that are looked at. */
 const maxListed = 2_000_000;
@@ -25,8 +28,7 @@ export class ArtifactError extends Error {
 
 /**
  * Copies the files that match out of the sandbox, in path order. Patterns follow picomatch (`**`, `{a,b}`, `[a-z]`;
- * a leading dot is matched only by
- * a dot). Warns of a pattern that matches nothing. Throws ArtifactError, SandboxError.
+ * a leading dot is matched only by a dot). Warns of a pattern that matches nothing. Throws ArtifactError, SandboxError.
  */
 export async function collectArtifacts(
   sandbox: Sandbox,
@@ -59,7 +61,7 @@ async function select(
 ): Promise<WorkspaceFile[]> {
   const globs = patterns.map(({ glob }) => glob.replace(/^(\.\/)+/, '').replace(/\/$/, '/**'));
   const listed = await sandbox.list(
-    outermost(globs.map((glob) => picomatch.scan(glob, globOptions).base)),
+    outermost(globs.map((glob) => picomatch.scan(glob, { ...globOptions, unescape: true }).base)),
     maxListed,
   );
   const chosen = new Map<string, WorkspaceFile>();

@@ -2,7 +2,7 @@ import { ulid } from 'ulid';
 import { type Image, ImageError } from '../runtime/images/image.ts';
 import { ImageReferenceError } from '../runtime/images/reference.ts';
 import { type Sandbox, type SandboxDriver, SandboxError, type Usage } from '../runtime/sandbox.ts';
-import type { ArtifactStore } from '../src/artifacts.ts';
+import { type ArtifactStore, ArtifactStoreError } from '../src/artifacts.ts';
 import type { ArtifactRecord, BuildRecord, Outcome, Reason, StepRecord } from '../src/build.ts';
 import type { Plan } from '../src/workflow/plan.ts';
 import { type Abort, AbortedError, unlessAborted } from './abort.ts';
@@ -177,7 +177,6 @@ function reasonOf(error: unknown): Reason {
   if (error instanceof ImageError || error instanceof ImageReferenceError) return 'image';
   if (error instanceof SourceError) return 'source';
   if (error instanceof SandboxError) return error.phase === 'collect' ? 'artifacts' : 'sandbox';
-  // Writing artifacts: the disk of the host is full, the directory cannot be made.
-  if (error instanceof Error && 'syscall' in error) return 'artifacts';
+  if (error instanceof ArtifactStoreError) return 'artifacts';
   return 'internal';
 }

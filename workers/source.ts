@@ -128,8 +128,6 @@ function listIgnored(directory: string, tree: WorkTree, repository: string): Too
       GIT_CONFIG_GLOBAL: '/dev/null',
       GIT_TERMINAL_PROMPT: '0',
       GIT_OPTIONAL_LOCKS: '0',
-      // A directory may be called `a[b]`.
-      GIT_LITERAL_PATHSPECS: '1',
       ...(isFile(index) && { GIT_INDEX_FILE: index }),
     },
   };

@@ -1,0 +1,134 @@
+import { type Failures, fakeDriver, type Script } from '../../runtime/fake/driver.ts';
+import type { Image } from '../../runtime/images/image.ts';
+import { artifactStore } from '../../src/artifacts.ts';
+import type { BuildRecord } from '../../src/build.ts';
+import { defaultLimits } from '../../src/limits.ts';
+import type { ArtifactPattern, Plan, PlanStep } from '../../src/workflow/plan.ts';
+import { type Abort, createAbort } from '../../workers/abort.ts';
+import { defaultArtifactCaps } from '../../workers/artifacts.ts';
+import { type BuildRequest, type BuildTools, runBuild } from '../../workers/build.ts';
+
+/** A step that runs one of the programs of `programs`; `exit 0` when nothing is said. */
+export function step(name: string, words = 'exit 0', options: Partial<PlanStep> = {}): PlanStep {
+  const [program = '', ...rest] = words.split(' ');
+  return {
+    name,
+    container: { kind: 'shared' },
+    run: { kind: 'exec', args: [program, ...rest] },
+    environment: {},
+    onFailure: 'fail',
+    when: ['success'],
+    ...options,
+  };
+}
+
+/** What can be run in a rehearsal; each word is an argument. */
+const programs: Script = ({ args: [program, first = '', second = ''], env }) => {
+  switch (program) {
+    case 'exit':
+      return { exit: { reason: 'exit', code: Number(first) } };
+    case 'oom':
+    case 'disk':
+    case 'pids':
+      return { exit: { reason: program, code: Number(first) } };
+    case 'print':
+      return { output: [first] };
+    case 'env':
+      return { output: [JSON.stringify(env)] };
+    case 'write':
+      return { writes: { [first]: second } };
+    case 'sleep':
+      return { output: ['zzz'], delayMs: 20_000 };
+    default:
+      throw new Error(`no such program: ${program}`);
+  }
+};
+
+export interface Scene {
+  readonly steps: readonly [PlanStep, ...PlanStep[]];
+  readonly plan?: Partial<Plan>;
+  readonly artifacts?: readonly ArtifactPattern[];
+  /** Trouble of the sandbox. */
+  readonly failures?: Failures;
+  readonly request?: Partial<BuildRequest>;
+  readonly tools?: Partial<Omit<BuildTools, 'events' | 'abort'>>;
+  /** Called at each event, with its name, as in `step make running`. */
+  readonly on?: (event: string, abort: Abort) => void | Promise<void>;
+}
+
+export interface Played {
+  readonly record: BuildRecord;
+  readonly events: readonly string[];
+  /** Sandboxes that were opened, and how often one was destroyed. */
+  readonly opened: number;
+  readonly destroyed: number;
+}
+
+export const image = (ref: string): Image => ({
+  ref,
+  digest: `sha256:${ref}`,
+  root: { layers: [], lock: '' },
+  config: { env: ['FROM_IMAGE=yes'], workingDir: '/', user: '', entrypoint: [], cmd: [] },
+});
+
+/** Runs a build in a fake sandbox. */
+export async function play(scene: Scene): Promise<Played> {
+  const plan: Plan = {
+    name: 'ci',
+    image: 'debian',
+    steps: scene.steps,
+    timeoutMs: 60_000,
+    limits: defaultLimits,
+    network: 'none',
+    artifacts: scene.artifacts ?? [],
+    ...scene.plan,
+  };
+  const abort = createAbort(plan.timeoutMs);
+  const events: string[] = [];
+  const tell = async (event: string) => {
+    events.push(event);
+    await scene.on?.(event, abort);
+  };
+  let opened = 0;
+  let destroyed = 0;
+  const driver = scene.tools?.driver ?? fakeDriver(programs, scene.failures);
+  const record = await runBuild(
+    {
+      plan,
+      repo: '/repo',
+      source: async () => ({ directory: import.meta.dirname, hidden: [], git: { ref: 'refs/heads/main' } }),
+      logCapBytes: 1024 ** 2,
+      artifactCaps: defaultArtifactCaps,
+      ...scene.request,
+    },
+    {
+      resolveImage: async (ref) => image(ref),
+      artifacts: artifactStore(undefined),
+      ...scene.tools,
+      driver: {
+        open: (spec) => {
+          opened++;
+          const sandbox = driver.open(spec);
+          return {
+            ...sandbox,
+            destroy: async () => {
+              destroyed++;
+              await sandbox.destroy();
+            },
+          };
+        },
+      },
+      abort,
+      events: {
+        progress: (message) => void events.push(`progress ${message}`),
+        warning: (message) => void events.push(`warning ${message}`),
+        step: ({ name, status }) => tell(`step ${name} ${status}`),
+        chunk: (name, chunk) => tell(`log ${name} ${chunk.toString()}`),
+        cutBegins: () => tell('cut begins'),
+        cutEnds: (bytes) => tell(`cut ${bytes}`),
+        artifact: ({ path }) => void events.push(`artifact ${path}`),
+      },
+    },
+  );
+  return { record, events, opened, destroyed };
+}
