@@ -1,0 +1,41 @@
+import type { BuildRecord, Reason } from '../build.ts';
+import type { Fence } from '../records.ts';
+import type { BuildSpec } from '../spec.ts';
+
+/** A build that this worker runs. */
+export interface Claim {
+  readonly spec: BuildSpec;
+  readonly fence: Fence;
+  /** As it stands, with the attempts so far and this one. */
+  readonly record: BuildRecord;
+  /** A user wants it to end: the handler ends it as `canceled`, or as what it was already. */
+  readonly canceled: AbortSignal;
+  /** The build may soon run somewhere else: stop it within 3 s and write nothing. What the handler returns is dropped. */
+  readonly lost: AbortSignal;
+}
+
+/** How a handler ends. */
+export type Result =
+  /** The verdict; the record's status is an ended one. */
+  | { readonly kind: 'finished'; readonly record: BuildRecord }
+  /** The worker is drained: the build goes back to its place in the queue, nothing is held against it. */
+  | { readonly kind: 'requeue'; readonly reason: string }
+  /** The platform failed, not the build: tried again later, elsewhere if possible, at most 3 times in all. */
+  | {
+      readonly kind: 'infrastructure';
+      readonly record: BuildRecord;
+      readonly reason: Reason;
+      readonly message: string;
+    };
+
+export type Handler = (claim: Claim) => Promise<Result>;
+
+/** A claim as the worker keeps it. */
+export interface Held {
+  readonly id: string;
+  readonly session: string;
+  /** 0 while the claim is not answered. */
+  attempt: number;
+  readonly canceled: AbortController;
+  readonly lost: AbortController;
+}

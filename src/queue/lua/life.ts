@@ -1,0 +1,92 @@
+/** How a build changes state, and what it gives back when it does. */
+export const life = `
+local function become(id, place, status)
+  local old = redis.call('HGET', build(id), 'status')
+  redis.call('HSET', build(id), 'status', status)
+  redis.call('ZREM', P .. 'i:s:' .. old, id)
+  redis.call('ZADD', P .. 'i:s:' .. status, 0, id)
+  redis.call('ZREM', P .. 'i:ps:' .. old .. ':' .. place.project, id)
+  redis.call('ZADD', P .. 'i:ps:' .. status .. ':' .. place.project, 0, id)
+end
+
+-- Frees whatever the build holds where it is: its place in the line, or its slot and its share of the caps.
+local function vacate(id, place)
+  local at, class, session = get(id, 'at', 'class', 'worker')
+  if at == 'delayed' then
+    redis.call('ZREM', P .. 'delayed', id)
+  elseif at == 'waiting' then
+    step_out(id, place)
+    if place.gkey then refresh(place.lane, place.project, place.gkey) end
+    tidy(place.lane, place.project)
+  else
+    if at == 'ready' then redis.call('ZREM', P .. 'ready:' .. class, id) end
+    if at == 'running' then redis.call('SREM', P .. 'run:' .. session, id) end
+    redis.call('SREM', P .. 'pa:' .. place.project, id)
+    if place.gkey then
+      redis.call('SREM', P .. 'ga:' .. place.gkey, id)
+      refresh_everywhere(place.project, place.gkey)
+    end
+  end
+end
+
+-- why: what the record must say beyond what a worker wrote; nil when the worker's record says it all.
+local function finish(id, place, status, why)
+  vacate(id, place)
+  become(id, place, status)
+  redis.call('HSET', build(id), 'at', 'ended')
+  redis.call('HDEL', build(id), 'cancel')
+  if why then redis.call('HSET', build(id), 'end', cjson.encode(why)) end
+  redis.call('ZADD', P .. 'unarchived', now(), id)
+  tell(id, 'end ' .. status)
+end
+
+local function stop_attempt(id, at, status, reason, message)
+  local attempts = cjson.decode(redis.call('HGET', build(id), 'attempts'))
+  local last = attempts[#attempts]
+  last.finishedAt = at
+  if status ~= '' then last.status = status end
+  if reason ~= '' then last.reason = reason end
+  if message ~= '' then last.message = message end
+  redis.call('HSET', build(id), 'attempts', cjson.encode(attempts))
+end
+
+-- Back to the line, or to the delayed ones when due (ms) is later. What the lost attempt reported is dropped.
+local function queue_again(id, place, excluded, due)
+  vacate(id, place)
+  redis.call('HDEL', build(id), 'record')
+  become(id, place, 'queued')
+  if excluded ~= '' then place = exclude(id, place, excluded) end
+  if due > 0 then
+    redis.call('ZADD', P .. 'delayed', due, id)
+    redis.call('HSET', build(id), 'at', 'delayed')
+  else
+    stand(id, place)
+  end
+  tell(id, 'status queued')
+end
+
+-- An attempt that ended without a verdict. Counted ones end the build when there were too many.
+local function take_back(id, at, lost, limits)
+  local place = place_of(id)
+  local session = get(id, 'worker')
+  stop_attempt(id, at, lost.status, lost.reason, lost.message)
+  if get(id, 'cancel') then
+    return finish(id, place, 'canceled', { reason = 'canceled', finishedAt = at })
+  end
+  local failures, deaths = 0, 0
+  if lost.failed then failures = redis.call('HINCRBY', build(id), 'failures', 1) end
+  if lost.died then deaths = redis.call('HINCRBY', build(id), 'deaths', 1) end
+  if failures >= limits.attempts or deaths >= limits.deaths then
+    return finish(id, place, 'errored', { reason = lost.reason, message = lost.message, finishedAt = at })
+  end
+  local due = 0
+  if lost.failed and not lost.died then due = now() + (limits.backoff[failures] or 0) end
+  queue_again(id, place, lost.failed and id_of(session) or '', due)
+end
+
+-- Whether the fence is that of the attempt that runs now.
+local function holds(id, attempt, session)
+  local status, current, worker = get(id, 'status', 'attempt', 'worker')
+  return status == 'running' and current == attempt and worker == session
+end
+`;

@@ -1,0 +1,49 @@
+/** How an attempt ends. All are fenced by id, attempt and session: anybody else's gets `stale` and changes nothing. */
+
+/**
+ * The verdict. ARGV: id, attempt, session, time (ISO), status, reason, message, record. Said twice by the same
+ * attempt it is `ok` twice: the first reply may have been lost.
+ */
+export const finishLua = `
+local id, attempt, session, at, status, reason, message, record = unpack(ARGV, 4)
+if not holds(id, attempt, session) then
+  local where, last, holder = get(id, 'at', 'attempt', 'worker')
+  if where == 'ended' and last == attempt and holder == session then return { 'ok', {} } end
+  return { 'stale', {} }
+end
+local place = place_of(id)
+stop_attempt(id, at, status, reason, message)
+redis.call('HSET', build(id), 'record', record)
+finish(id, place, status)
+return { 'ok', admit() }
+`;
+
+/**
+ * No verdict. ARGV: id, attempt, session, time (ISO), kind, reason, message, record ('': none), most attempts, most
+ * deaths, backoff (ms) after each failure. kind `infrastructure` counts and waits; `requeue` does neither.
+ */
+export const giveBackLua = `
+local id, attempt, session, at, kind, reason, message, record, attempts, deaths = unpack(ARGV, 4, 13)
+if not holds(id, attempt, session) then return { 'stale', '', {} } end
+local failed = kind == 'infrastructure'
+local limits = { attempts = tonumber(attempts), deaths = tonumber(deaths), backoff = {} }
+for i = 14, #ARGV do limits.backoff[#limits.backoff + 1] = tonumber(ARGV[i]) end
+if record ~= '' then redis.call('HSET', build(id), 'record', record) end
+take_back(id, at, { failed = failed, died = false, status = failed and 'errored' or '', reason = reason, message = message }, limits)
+return { 'ok', get(id, 'status'), admit() }
+`;
+
+/** ARGV: id, time (ISO). Replies `canceled`, `canceling`, `finished` or `unknown`. */
+export const cancelLua = `
+local id, at = unpack(ARGV, 4)
+local status, where, session = get(id, 'status', 'at', 'worker')
+if not status then return { 'unknown', {} } end
+if status == 'running' then
+  redis.call('HSET', build(id), 'cancel', at)
+  redis.call('PUBLISH', P .. 'w:' .. session, id)
+  return { 'canceling', {} }
+end
+if status ~= 'queued' then return { 'finished', {} } end
+finish(id, place_of(id), 'canceled', { reason = 'canceled', finishedAt = at })
+return { 'canceled', admit() }
+`;

@@ -1,0 +1,117 @@
+import type { Redis } from 'ioredis';
+import type { RedisHandle } from '../redis.ts';
+import type { Held } from './claim.ts';
+import { type Dispatcher, parseHanded } from './dispatch.ts';
+import { type Call, QueueStateLostError } from './scripts.ts';
+import type { Timing } from './timing.ts';
+
+export interface PulseParts {
+  readonly redis: RedisHandle;
+  readonly call: Call;
+  readonly dispatcher: Dispatcher;
+  readonly timing: Timing;
+  readonly trouble: (error: unknown) => void;
+  /** Everything that the worker has, also of earlier sessions. */
+  readonly held: ReadonlySet<Held>;
+  /** Registers the worker under a session. */
+  readonly register: (session: string) => Promise<void>;
+  readonly newSession: () => string;
+}
+
+/**
+ * Keeps a worker's builds, and drops them in time when it cannot: all by the monotonic clock, and counted from when a
+ * heartbeat was sent. Neither a Redis that is away, nor a stopped process, nor a blocked event loop makes it late.
+ */
+export function startPulse(parts: PulseParts) {
+  const { redis, call, dispatcher, timing, trouble, held } = parts;
+  let session = parts.newSession();
+  let answered = performance.now();
+  let beating: Promise<void> | undefined;
+  let closed = false;
+
+  const lose = (which: (claim: Held) => boolean) => {
+    for (const claim of held) if (which(claim)) claim.lost.abort();
+  };
+  const find = (flat: unknown): Held[] => {
+    const pairs = flat as (string | number)[];
+    return [...held].filter(({ id, attempt, session: of }) =>
+      pairs.some((each, i) => of === session && i % 2 === 0 && each === id && pairs[i + 1] === attempt),
+    );
+  };
+
+  const beatOnce = async (): Promise<void> => {
+    const sent = performance.now();
+    const mine = [...held].filter((claim) => claim.session === session);
+    const args = mine.flatMap(({ id, attempt }) => [id, attempt]);
+    const reply = (await call('beat', session, new Date().toISOString(), ...args)) as unknown[];
+    const [kind, stale, cancel, admitted] = reply;
+    if (kind === 'buried') {
+      lose(() => true);
+      session = parts.newSession();
+      await subscribe();
+      await parts.register(session);
+    }
+    answered = sent;
+    for (const claim of find(stale)) claim.lost.abort();
+    for (const claim of find(cancel)) claim.canceled.abort();
+    await dispatcher.add(parseHanded(admitted));
+  };
+
+  /** One at a time; errors are told, the next one tries again. */
+  const beat = (): Promise<void> =>
+    (beating ??= beatOnce()
+      .catch((error: unknown) => {
+        if (error instanceof QueueStateLostError) lose(() => true);
+        if (!closed) trouble(error);
+      })
+      .finally(() => (beating = undefined)));
+
+  const outOfTouch = () => performance.now() - answered > timing.giveUpMs;
+  const check = () => {
+    if (outOfTouch()) lose(() => true);
+  };
+
+  let listening: Redis | undefined;
+  const subscribe = async () => {
+    listening ??= listen();
+    await listening.subscribe(`${redis.prefix}w:${session}`);
+  };
+  const listen = (): Redis => {
+    const connection = redis.duplicate('cancels');
+    connection.on('message', (channel: string, id: string) => {
+      if (channel !== `${redis.prefix}w:${session}`) return;
+      for (const claim of held) if (claim.id === id && claim.session === session) claim.canceled.abort();
+    });
+    // Cancels may have been missed; a heartbeat brings them.
+    connection.on('ready', () => void (timers.length === 0 || beat()));
+    return connection;
+  };
+
+  let timers: NodeJS.Timeout[] = [];
+
+  return {
+    session: () => session,
+    /** Registers, when cancels are heard; from then on beats. */
+    start: async (): Promise<void> => {
+      await subscribe();
+      await parts.register(session);
+      answered = performance.now();
+      timers = [
+        setInterval(() => void beat(), timing.beatMs),
+        setInterval(check, Math.max(10, timing.giveUpMs / 40)),
+      ];
+    },
+    /** Makes sure that Redis still knows the session before anything is taken on. */
+    inTouch: async (): Promise<void> => {
+      if (outOfTouch()) await beat();
+    },
+    /** Stops; every build still held is lost. */
+    close: (): void => {
+      closed = true;
+      for (const timer of timers) clearInterval(timer);
+      timers = [];
+      lose(() => true);
+      listening?.disconnect();
+    },
+  };
+}

@@ -1,0 +1,89 @@
+import { randomBytes } from 'node:crypto';
+import { createScript, type Script } from '../redis/script.ts';
+import type { RedisHandle } from '../redis.ts';
+import { admission } from './lua/admission.ts';
+import { claimLua } from './lua/claim.ts';
+import { explainLua, statsLua } from './lua/explain.ts';
+import { fleet } from './lua/fleet.ts';
+import { life } from './lua/life.ts';
+import { prelude } from './lua/prelude.ts';
+import { cancelLua, finishLua, giveBackLua } from './lua/settle.ts';
+import { submitLua } from './lua/submit.ts';
+import { handAgainLua, tickLua } from './lua/tick.ts';
+import { waiting } from './lua/waiting.ts';
+import { beatLua, buryLua, registerLua } from './lua/workers.ts';
+
+/**
+ * The data in Redis is not the data this process worked with: FLUSHALL, another data directory, a restore of an older
+ * copy. Nothing is written on top of it. Restart the process to go on with what is there.
+ */
+export class QueueStateLostError extends Error {
+  override readonly name = 'QueueStateLostError';
+
+  constructor(options?: ErrorOptions) {
+    super(
+      'the queue in Redis is gone or was replaced while this process ran (FLUSHALL, another data directory, an older ' +
+        'copy); finished builds are still in the archive. Find out what happened, then restart all processes',
+      options,
+    );
+  }
+}
+
+/** How many builds may run side by side. */
+export interface Caps {
+  /** Of one project; undefined: as many as there are slots. */
+  readonly project: number | undefined;
+  /** Of one group of a project. */
+  readonly group: number;
+}
+
+const library = [prelude, waiting, fleet, life, admission].join('\n');
+const compile = (body: string) => createScript(`${library}\n${body}`);
+
+const scripts = {
+  submit: compile(submitLua),
+  claim: compile(claimLua),
+  finish: compile(finishLua),
+  giveBack: compile(giveBackLua),
+  cancel: compile(cancelLua),
+  register: compile(registerLua),
+  beat: compile(beatLua),
+  bury: compile(buryLua),
+  tick: compile(tickLua),
+  handAgain: compile(handAgainLua),
+  explain: compile(explainLua),
+  stats: compile(statsLua),
+} satisfies Record<string, Script>;
+
+export type Call = (script: keyof typeof scripts, ...args: (string | number)[]) => Promise<unknown>;
+
+/**
+ * Calls the queue's scripts. The first call adopts the data that is there, or begins anew; from then on each call
+ * throws QueueStateLostError when that data is gone.
+ */
+export function createCall({ client, prefix }: RedisHandle, caps: Caps): Call {
+  let adopted: Promise<string> | undefined;
+  const adopt = async () => {
+    const key = `${prefix}epoch`;
+    await client.set(key, randomBytes(12).toString('base64url'), 'NX');
+    return (await client.get(key)) ?? '';
+  };
+  return async (script, ...args) => {
+    adopted ??= adopt();
+    let epoch: string;
+    try {
+      epoch = await adopted;
+    } catch (error) {
+      adopted = undefined;
+      throw error;
+    }
+    try {
+      return await scripts[script].run(client, [prefix], [epoch, caps.project ?? 0, caps.group, ...args]);
+    } catch (error) {
+      if (error instanceof Error && error.message.includes('STATELOST')) {
+        throw new QueueStateLostError({ cause: error });
+      }
+      throw error;
+    }
+  };
+}

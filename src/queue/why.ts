@@ -1,0 +1,81 @@
+/** What the script `explain` says of a build. */
+export interface Fact {
+  readonly at: 'unknown' | 'delayed' | 'waiting' | 'ready' | 'running' | 'ended' | 'archived' | 'cut';
+  readonly failures?: number;
+  readonly due?: number;
+  /** JSON, or '' for none. */
+  readonly labels?: string;
+  readonly project?: string;
+  readonly group?: string;
+  /** Id of a worker that it is kept away from. */
+  readonly avoids?: string;
+  readonly workers?: number;
+  readonly slots?: number;
+  readonly free?: number;
+  readonly inProject?: number;
+  /** From 1; 0: its group keeps it out of the line. */
+  readonly position?: number;
+  readonly waiting?: number;
+  readonly inGroup?: number;
+  readonly groupPosition?: number;
+}
+
+/** Why a build does not run, in one sentence; undefined when it does, or will not any more. */
+export function whyWaiting(
+  fact: Fact,
+  caps: { readonly project: number | undefined; readonly group: number },
+): string | undefined {
+  switch (fact.at) {
+    case 'delayed':
+      return delayed(fact);
+    case 'ready':
+      return 'It is being handed to a worker.';
+    case 'waiting':
+      return waiting(fact, caps);
+    case 'unknown':
+    case 'running':
+    case 'ended':
+    case 'archived':
+    case 'cut':
+      return undefined;
+  }
+}
+
+function delayed({ due = 0, failures = 0 }: Fact): string {
+  const until = new Date(due).toISOString();
+  if (failures === 0) return `It is not to start before ${until}.`;
+  return `The platform failed it ${failures === 1 ? 'once' : `${failures} times`}; it is tried again at ${until}.`;
+}
+
+function waiting(fact: Fact, caps: { readonly project: number | undefined; readonly group: number }): string {
+  const {
+    workers = 0,
+    slots = 0,
+    free = 0,
+    position = 0,
+    inProject = 0,
+    inGroup = 0,
+    groupPosition = 0,
+  } = fact;
+  const others = fact.avoids ? ` other than ${fact.avoids}, where it failed before,` : '';
+  const labels = fact.labels ? Object.entries(JSON.parse(fact.labels) as Record<string, string>) : [];
+  const wanted = labels.map(([name, value]) => `${name}=${value}`).join(', ');
+  if (workers === 0) {
+    return wanted ? `No worker with the labels ${wanted} is there.` : 'No worker is there.';
+  }
+  if (slots === 0) return `${sized(workers, 'worker')}${wanted && ` with ${wanted}`} take no builds now.`;
+  if (caps.project !== undefined && inProject >= caps.project) {
+    return `Its project ${fact.project} runs ${inProject} of at most ${sized(caps.project, 'build')} at a time.`;
+  }
+  if (fact.group && inGroup >= caps.group) {
+    return `Its group ${fact.group} runs ${inGroup} of at most ${sized(caps.group, 'build')} at a time.`;
+  }
+  if (fact.group && groupPosition > 1) return `It is number ${groupPosition} of its group ${fact.group}.`;
+  const place = `It is number ${position} of ${fact.waiting} in its project`;
+  if (free > 0) return `${place}; a slot is free and is being given out.`;
+  return `${place}; all ${sized(slots, 'slot')} of ${sized(workers, 'worker')}${others} ${slots === 1 ? 'is' : 'are'} busy.`;
+}
+
+function sized(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,62 @@
+import type { BuildRecord } from '../build.ts';
+import type { RedisHandle } from '../redis.ts';
+import type { BuildSpec } from '../spec.ts';
+import type { Storage } from '../storage/storage.ts';
+import { branchIndex } from './indexes.ts';
+import { restoreScript, shortenScript } from './scripts.ts';
+import { parseStored, recordFields } from './stored.ts';
+
+/** Characters of JSON. A longer record is kept in Redis without steps and artifacts, a longer spec not at all. */
+const longRecord = 4096;
+const longSpec = 1024;
+
+export const recordKey = (id: string) => `builds/${id}/record.json`;
+export const specKey = (id: string) => `builds/${id}/spec.json`;
+
+/** Puts an ended build's record and spec into storage, and then leaves in Redis only what lists show. */
+export async function archiveBuild(redis: RedisHandle, storage: Storage, id: string): Promise<void> {
+  const { client, prefix } = redis;
+  const stored = parseStored(await client.hmget(`${prefix}b:${id}`, ...recordFields));
+  if (stored?.kind === 'live' && stored.record.status !== 'queued' && stored.record.status !== 'running') {
+    const { record, spec } = stored;
+    await Promise.all([
+      storage.put(recordKey(id), Buffer.from(JSON.stringify(record))),
+      storage.put(specKey(id), Buffer.from(JSON.stringify(spec))),
+    ]);
+    await shortenScript.run(client, [prefix], [id, ...shortened(record, spec)]);
+  } else await client.zrem(`${prefix}unarchived`, id);
+}
+
+/**
+ * Puts every archived build that Redis does not know back into the lists, for a Redis that lost its data. Returns how
+ * many. Builds that were not finished are not in the archive.
+ */
+export async function restoreFromArchive({ client, prefix }: RedisHandle, storage: Storage): Promise<number> {
+  let restored = 0;
+  for await (const key of storage.list('builds/')) {
+    const id = /^builds\/([^/]+)\/record\.json$/.exec(key)?.[1];
+    if (id === undefined || (await client.exists(`${prefix}b:${id}`)) === 1) continue;
+    const record = await readJson<BuildRecord>(storage, key);
+    const spec = (await storage.head(specKey(id))) && (await readJson<BuildSpec>(storage, specKey(id)));
+    const project = record.project ?? record.source.repo;
+    const branch = record.source.ref === undefined ? '' : branchIndex(project, record.source.ref);
+    const [shown, kept, at] = shortened(record, spec);
+    const args = [id, shown, kept, at, record.status, record.attempt, project, branch];
+    restored += Number(await restoreScript.run(client, [prefix], args));
+  }
+  return restored;
+}
+
+/** Reads a JSON object of storage. Throws what Storage.get throws. */
+export async function readJson<T>(storage: Storage, key: string): Promise<T> {
+  const { body } = await storage.get(key);
+  return JSON.parse(Buffer.concat(await body.toArray()).toString()) as T;
+}
+
+function shortened(record: BuildRecord, spec: BuildSpec | undefined): [string, string, 'archived' | 'cut'] {
+  const whole = JSON.stringify(record);
+  const request = JSON.stringify(spec ?? '');
+  const kept = spec && request.length <= longSpec ? request : '';
+  if (whole.length <= longRecord) return [whole, kept, 'archived'];
+  return [JSON.stringify({ ...record, workflows: [], artifacts: [] }), kept, 'cut'];
+}

@@ -1,0 +1,96 @@
+import type { AttemptRecord, BuildRecord, Reason, Status, StepRecord } from '../build.ts';
+import { type BuildSpec, queuedRecord, requestedPart } from '../spec.ts';
+
+/** Fields of `b:<id>` that make a record; in the order of recordFields(). */
+export const recordFields = ['status', 'attempt', 'record', 'spec', 'attempts', 'end', 'at'] as const;
+
+type Fields = readonly (string | null)[];
+
+/** What ended a build that no worker's record tells of: canceled in the queue, or its last worker was lost. */
+interface End {
+  readonly reason: Reason;
+  readonly message?: string;
+  readonly finishedAt: string;
+}
+
+/** A build as Redis has it. */
+export type StoredFields =
+  | { readonly kind: 'live'; readonly spec: BuildSpec; readonly record: BuildRecord }
+  /** `spec` undefined: too long to be kept. `whole` false: the record lacks steps and artifacts. */
+  | {
+      readonly kind: 'archived';
+      readonly spec: BuildSpec | undefined;
+      readonly record: BuildRecord;
+      readonly whole: boolean;
+    };
+
+/** Reads the fields of recordFields; undefined: there is no such build. */
+export function parseStored(fields: Fields): StoredFields | undefined {
+  const [status, attempt, record, spec, attempts, end, at] = fields;
+  if (!status) return undefined;
+  const stored = record ? (JSON.parse(record) as BuildRecord) : undefined;
+  if (stored && (at === 'archived' || at === 'cut')) {
+    const parsed = spec ? (JSON.parse(spec) as BuildSpec) : undefined;
+    return { kind: 'archived', spec: parsed, record: stored, whole: at === 'archived' };
+  }
+  const parsed = JSON.parse(spec ?? '') as BuildSpec;
+  return {
+    kind: 'live',
+    spec: parsed,
+    record: compose(parsed, stored, {
+      status: status as Status,
+      attempt: Number(attempt ?? 0),
+      attempts: attempts ? (JSON.parse(attempts) as AttemptRecord[]) : [],
+      end: end ? (JSON.parse(end) as End) : undefined,
+    }),
+  };
+}
+
+/** What the worker reported, with what only the queue knows written over it. */
+function compose(
+  spec: BuildSpec,
+  reported: BuildRecord | undefined,
+  {
+    status,
+    attempt,
+    attempts,
+    end,
+  }: {
+    readonly status: Status;
+    readonly attempt: number;
+    readonly attempts: readonly AttemptRecord[];
+    readonly end: End | undefined;
+  },
+): BuildRecord {
+  const requested = requestedPart(spec);
+  const base = reported ?? queuedRecord(spec);
+  const startedAt = base.startedAt ?? (status === 'queued' ? undefined : attempts.at(-1)?.startedAt);
+  const ended = status !== 'queued' && status !== 'running';
+  return {
+    ...base,
+    ...requested,
+    source: { ...requested.source, ...base.source },
+    status,
+    attempt,
+    attempts,
+    ...(startedAt !== undefined && { startedAt }),
+    ...(ended && attempt > 0 && { storage: { prefix: attemptPrefix(spec.id, attempt) } }),
+    ...(end && {
+      ...end,
+      workflows: base.workflows.map((workflow) => ({ ...workflow, ...cutShort(workflow, status) })),
+    }),
+  };
+}
+
+function cutShort({ steps }: { readonly steps: readonly StepRecord[] }, status: Status) {
+  const stopped = (step: StepRecord): StepRecord => {
+    if (step.status === 'running') return { ...step, status };
+    return step.status === 'queued' ? { ...step, status: 'skipped' } : step;
+  };
+  return { status, steps: steps.map(stopped) };
+}
+
+/** Where an attempt keeps its log and artifacts in storage; no other attempt writes there. */
+export function attemptPrefix(id: string, attempt: number): string {
+  return `builds/${id}/attempts/${attempt}/`;
+}
