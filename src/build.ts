@@ -6,7 +6,7 @@ export type StepStatus = Status | 'skipped';
 /**
  * Why a build or step ended as it did.
  * `exit` (the command's own code), `oom`, `disk`, `pids`, `timeout`, `canceled`: of the build.
- * `invalid` (workflow), `image`, `source`, `sandbox`, `artifacts`: what had to be there was not. `internal`: a bug.
+ * `invalid` (workflow), `image`, `registry` (it may answer later), `source`, `sandbox`, `artifacts`: what had to be there was not. `internal`: a bug.
  * `worker-lost`: the machine that ran it died or lost its connection.
  */
 export type Reason =
@@ -18,6 +18,7 @@ export type Reason =
   | 'canceled'
   | 'invalid'
   | 'image'
+  | 'registry'
   | 'source'
   | 'sandbox'
   | 'artifacts'

@@ -174,7 +174,8 @@ function afterError(error: unknown, verdict: Outcome | undefined, abort: Abort):
 }
 
 function reasonOf(error: unknown): Reason {
-  if (error instanceof ImageError || error instanceof ImageReferenceError) return 'image';
+  if (error instanceof ImageError) return error.trouble === 'unavailable' ? 'registry' : 'image';
+  if (error instanceof ImageReferenceError) return 'image';
   if (error instanceof SourceError) return 'source';
   if (error instanceof SandboxError) return error.phase === 'collect' ? 'artifacts' : 'sandbox';
   if (error instanceof ArtifactStoreError) return 'artifacts';

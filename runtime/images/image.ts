@@ -22,7 +22,21 @@ export interface Image {
   readonly config: ImageConfig;
 }
 
-/** The image cannot be had: unknown, unreachable, damaged, hostile or too large. The message says the remedy. */
+/**
+ * `unusable`: unknown, damaged, hostile or too large: so it will stay. `unavailable`: the registry or the disk may do
+ * better in a while.
+ */
+export type ImageTrouble = 'unusable' | 'unavailable';
+
+/** The image cannot be had. The message says why and the remedy. */
 export class ImageError extends Error {
   override readonly name = 'ImageError';
+  readonly trouble: ImageTrouble;
+
+  /** Without `trouble` it is that of the cause, else `unusable`. */
+  constructor(message: string, options: ErrorOptions & { readonly trouble?: ImageTrouble } = {}) {
+    super(message, options);
+    const { cause } = options;
+    this.trouble = options.trouble ?? (cause instanceof ImageError ? cause.trouble : 'unusable');
+  }
 }

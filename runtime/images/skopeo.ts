@@ -1,5 +1,5 @@
 import { CommandError, run, type ToolCommand } from '../command.ts';
-import { ImageError } from './image.ts';
+import { ImageError, type ImageTrouble } from './image.ts';
 import { endsWithUs } from './lifetime.ts';
 import type { RegistryReference } from './reference.ts';
 
@@ -98,13 +98,13 @@ export async function runSkopeo(command: ToolCommand, signal?: AbortSignal): Pro
   }
 }
 
-const remedies: readonly (readonly [RegExp, string])[] = [
+const remedies: readonly (readonly [reason: RegExp, remedy: string, trouble?: ImageTrouble])[] = [
   [/manifest unknown|name unknown|not found|404/i, 'there is no such image: check its name, tag or digest'],
   [
     /unauthorized|denied|authentication required|401|403/i,
     'the registry denies access: check the name, and log in with `skopeo login` or give --authfile',
   ],
-  [/toomanyrequests|429/i, 'the registry limits requests: log in, or try again later'],
+  [/toomanyrequests|429/i, 'the registry limits requests: log in, or try again later', 'unavailable'],
   [
     /HTTP response to HTTPS client/i,
     'the registry speaks plain HTTP: give --insecure-registry (only on this machine), or set up TLS',
@@ -113,9 +113,14 @@ const remedies: readonly (readonly [RegExp, string])[] = [
   [
     /connection refused|no such host|timeout|deadline|unreachable|connection reset|EOF|i\/o/i,
     'the registry cannot be reached: check the name and the network',
+    'unavailable',
   ],
   [/does(?: not|n't) match|digest/i, 'what the registry sent does not have the digest it should have'],
-  [/no space left/i, 'the disk is full; free some space, for example with `cofferdam image prune`'],
+  [
+    /no space left/i,
+    'the disk is full; free some space, for example with `cofferdam image prune`',
+    'unavailable',
+  ],
 ];
 
 function explained(error: CommandError): ImageError {
@@ -126,6 +131,9 @@ function explained(error: CommandError): ImageError {
   const said = /level=fatal msg=("(?:[^"\\]|\\.)*"|\S+)/.exec(error.stderr)?.[1] ?? error.message;
   const message = said.startsWith('"') ? said.slice(1, -1).replaceAll(/\\(.)/g, '$1') : said;
   const reason = message.replace(/^Error (?:parsing image name|initializing source) \S+: /, '');
-  const remedy = remedies.find(([pattern]) => pattern.test(reason))?.[1];
-  return new ImageError(remedy ? `${remedy} (${reason})` : reason, { cause: error });
+  const [, remedy, trouble] = remedies.find(([pattern]) => pattern.test(reason)) ?? [];
+  return new ImageError(remedy ? `${remedy} (${reason})` : reason, {
+    cause: error,
+    ...(trouble && { trouble }),
+  });
 }

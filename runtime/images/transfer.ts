@@ -39,6 +39,7 @@ export async function watchTransfer(
     if (!aborter.signal.aborted) throw cause;
     const seconds = (patience * interval) / 1000;
     throw new ImageError(`the registry sent nothing for ${seconds} s: check the network, then try again`, {
+      trouble: 'unavailable',
       cause,
     });
   } finally {
