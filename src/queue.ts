@@ -6,12 +6,14 @@ import { type Consumer, startConsumer } from './queue/consumer.ts';
 import { createDispatcher, parseHanded } from './queue/dispatch.ts';
 import { createObituary } from './queue/obituary.ts';
 import { placeOf } from './queue/place.ts';
+import type { Flat } from './queue/replies.ts';
 import { type Caps, createCall } from './queue/scripts.ts';
 import { createSettle } from './queue/settle.ts';
 import { parseStats, type QueueStats, type WorkerInfo } from './queue/stats.ts';
 import { defaultTiming, mostAttempts, mostDeaths, type Timing } from './queue/timing.ts';
 import { type Fact, whyWaiting } from './queue/why.ts';
 import { branchIndex } from './records/indexes.ts';
+import { parseOwn } from './records/json.ts';
 import type { Records } from './records.ts';
 import type { RedisHandle } from './redis.ts';
 import { type BuildSpec, queuedRecord } from './spec.ts';
@@ -78,7 +80,7 @@ export function openQueue(redis: RedisHandle, records: Records, options: QueueOp
   let ticking: Promise<void> | undefined;
 
   /** The caller's work is done; what BullMQ does not get now the next tick brings. */
-  const dispatch = (admitted: unknown): void => {
+  const dispatch = (admitted: Flat): void => {
     dispatcher.add(parseHanded(admitted)).catch(trouble);
   };
 
@@ -88,7 +90,7 @@ export function openQueue(redis: RedisHandle, records: Records, options: QueueOp
     const due = spec.notBefore === undefined ? 0 : Date.parse(spec.notBefore);
     const key = idempotencyKey === undefined ? '' : keyOf(spec.requestedBy, idempotencyKey);
     const args = [spec.id, JSON.stringify(spec), placeOf(spec), branch, due, key];
-    const [kind, id, admitted] = (await call('submit', ...args)) as [string, string, unknown];
+    const [kind, id, admitted] = await call('submit', ...args);
     if (kind === 'created') {
       dispatch(admitted);
       return { record: queuedRecord(spec), created: true };
@@ -99,7 +101,7 @@ export function openQueue(redis: RedisHandle, records: Records, options: QueueOp
   };
 
   const tickOnce = async (): Promise<void> => {
-    const reply = (await call('tick', timing.archiveMs)) as [unknown, string[], string[], unknown];
+    const reply = await call('tick', timing.archiveMs);
     const [admitted, beats, overdue, ready] = reply;
     await dispatcher.add(parseHanded(admitted));
     const pairs = beats.flatMap((session, i) =>
@@ -107,7 +109,7 @@ export function openQueue(redis: RedisHandle, records: Records, options: QueueOp
     );
     for (const [session, beat] of obituary.look(new Map(pairs))) {
       const args = [session, new Date().toISOString(), beat, mostAttempts, mostDeaths];
-      const [, freed] = (await call('bury', ...args)) as [string, unknown];
+      const [, freed] = await call('bury', ...args);
       await dispatcher.add(parseHanded(freed));
     }
     await dispatcher.recheck(parseHanded(ready));
@@ -119,10 +121,10 @@ export function openQueue(redis: RedisHandle, records: Records, options: QueueOp
   return {
     submit,
     cancel: async (id) => {
-      const [kind, admitted] = (await call('cancel', id, new Date().toISOString())) as [string, unknown];
+      const [kind, admitted] = await call('cancel', id, new Date().toISOString());
       dispatch(admitted);
       if (kind === 'canceled') settle.archive(id);
-      return kind as 'canceled' | 'canceling' | 'finished' | 'unknown';
+      return kind;
     },
     retry: async (id, requestedBy) => {
       const stored = await records.get(id);
@@ -136,7 +138,7 @@ export function openQueue(redis: RedisHandle, records: Records, options: QueueOp
       const { notBefore: _, ...spec } = stored.spec;
       return (await submit({ ...spec, id: nextId(), requestedBy, retryOf: id })).record;
     },
-    why: async (id) => whyWaiting(JSON.parse(String(await call('explain', id))) as Fact, caps),
+    why: async (id) => whyWaiting(parseOwn<Fact>(await call('explain', id)), caps),
     stats: async () => parseStats(await call('stats', mostProjectsInStats)),
     tick,
     consume: (worker, handler) =>

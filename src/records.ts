@@ -52,6 +52,8 @@ export interface Records {
 /** Ids that one page looks at, per build wanted, when no index fits exactly. */
 const lookedAtPerBuild = 10;
 
+type Page = readonly [more: 0 | 1, last: string, ...rows: (string | null)[][]];
+
 export function openRecords(redis: RedisHandle, storage: Storage): Records {
   const { client, prefix } = redis;
   const changes = createChanges(redis);
@@ -71,11 +73,9 @@ export function openRecords(redis: RedisHandle, storage: Storage): Records {
       const most = status === undefined ? limit : limit * lookedAtPerBuild;
       const bounds = boundsOf(filter, cursor);
       const args = [key, ...bounds, limit, most, status ?? '', ...recordFields];
-      const [more, last, ...rows] = (await pageScript.run(client, [prefix], args)) as [
-        number,
-        string,
-        ...(string | null)[][],
-      ];
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as the script says
+      const reply = (await pageScript.run(client, [prefix], args)) as Page;
+      const [more, last, ...rows] = reply;
       const builds = rows.map((row) => parseStored(row)?.record).filter((record) => record !== undefined);
       return { builds, ...(more === 1 && { next: cursorAfter(last) }) };
     },

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { ulid } from 'ulid';
+import { parseOwn } from './records/json.ts';
 import type { RedisHandle } from './redis.ts';
 
 /** What a token allows: look, submit and cancel builds, or everything. `admin` implies the others. */
@@ -39,7 +40,7 @@ export function newSecret(): string {
 export function openTokens({ client, prefix }: RedisHandle): Tokens {
   const key = `${prefix}tokens`;
   const all = async (): Promise<[hash: string, token: Token][]> =>
-    Object.entries(await client.hgetall(key)).map(([hash, text]) => [hash, JSON.parse(text) as Token]);
+    Object.entries(await client.hgetall(key)).map(([hash, text]) => [hash, parseOwn<Token>(text)]);
   return {
     create: async ({ name, scopes, secret = newSecret() }) => {
       const token: Token = { id: ulid(), name, scopes, createdAt: new Date().toISOString() };
@@ -47,11 +48,11 @@ export function openTokens({ client, prefix }: RedisHandle): Tokens {
       // A secret that is known already keeps its token.
       await client.hsetnx(key, hash, JSON.stringify(token));
       const kept = await client.hget(key, hash);
-      return { token: kept === null ? token : (JSON.parse(kept) as Token), secret };
+      return { token: kept === null ? token : parseOwn<Token>(kept), secret };
     },
     verify: async (secret) => {
       const text = await client.hget(key, hashOf(secret));
-      return text === null ? undefined : (JSON.parse(text) as Token);
+      return text === null ? undefined : parseOwn<Token>(text);
     },
     list: async () => {
       const tokens = (await all()).map(([, token]) => token);

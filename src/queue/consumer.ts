@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Worker } from 'bullmq';
 import type { AttemptRecord, BuildRecord } from '../build.ts';
+import { parseOwn } from '../records/json.ts';
 import type { RedisHandle } from '../redis.ts';
 import { type BuildSpec, queuedRecord } from '../spec.ts';
 import type { Claim, Handler, Held, Result } from './claim.ts';
@@ -54,7 +55,7 @@ export function startConsumer(parts: ConsumerParts, worker: WorkerInfo, handler:
 
   const register = async (session: string): Promise<void> => {
     const args = [session, JSON.stringify(worker), workerClass, labels || '{}', slots];
-    const [admitted] = (await call('register', ...args)) as [unknown];
+    const [admitted] = await call('register', ...args);
     await dispatcher.add(parseHanded(admitted));
   };
   const pulse = startPulse({
@@ -73,14 +74,14 @@ export function startConsumer(parts: ConsumerParts, worker: WorkerInfo, handler:
     for (;;) {
       try {
         const at = new Date().toISOString();
-        const reply = (await call('claim', entry.id, n, entry.session, at)) as unknown[];
+        const reply = await call('claim', entry.id, n, entry.session, at);
         if (reply[0] !== 'claimed') {
           if (reply[0] === 'refused') await dispatcher.add(parseHanded(reply[1]));
           return undefined;
         }
-        const [, attempt, spec, attempts] = reply as [string, number, string, string];
+        const [, attempt, spec, attempts] = reply;
         entry.attempt = attempt;
-        return makeClaim(entry, JSON.parse(spec) as BuildSpec, JSON.parse(attempts) as AttemptRecord[]);
+        return makeClaim(entry, parseOwn<BuildSpec>(spec), parseOwn<AttemptRecord[]>(attempts));
       } catch (error) {
         trouble(error);
         // Unheard of from now on: if the claim did arrive, the next heartbeat gives it back.

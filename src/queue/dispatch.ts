@@ -1,6 +1,7 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { RedisHandle } from '../redis.ts';
+import type { Flat } from './replies.ts';
 import type { Call } from './scripts.ts';
 
 /** A build that waits in BullMQ to be claimed. `n` tells its hand-overs apart. */
@@ -11,8 +12,7 @@ export interface Handed {
 }
 
 /** Scripts reply with them flat: id, n, class, id, n, class, … */
-export function parseHanded(flat: unknown): Handed[] {
-  const items = flat as (string | number)[];
+export function parseHanded(items: Flat): Handed[] {
   return Array.from({ length: items.length / 3 }, (_, i) => ({
     id: String(items[3 * i]),
     n: Number(items[3 * i + 1]),

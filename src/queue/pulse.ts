@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import type { RedisHandle } from '../redis.ts';
 import type { Held } from './claim.ts';
 import { type Dispatcher, parseHanded } from './dispatch.ts';
+import type { Flat } from './replies.ts';
 import { type Call, QueueStateLostError } from './scripts.ts';
 import type { Timing } from './timing.ts';
 
@@ -32,8 +33,7 @@ export function startPulse(parts: PulseParts) {
   const lose = (which: (claim: Held) => boolean) => {
     for (const claim of held) if (which(claim)) claim.lost.abort();
   };
-  const find = (flat: unknown): Held[] => {
-    const pairs = flat as (string | number)[];
+  const find = (pairs: Flat): Held[] => {
     return [...held].filter(({ id, attempt, session: of }) =>
       pairs.some((each, i) => of === session && i % 2 === 0 && each === id && pairs[i + 1] === attempt),
     );
@@ -43,8 +43,7 @@ export function startPulse(parts: PulseParts) {
     const sent = performance.now();
     const mine = [...held].filter((claim) => claim.session === session);
     const args = mine.flatMap(({ id, attempt }) => [id, attempt]);
-    const reply = (await call('beat', session, new Date().toISOString(), ...args)) as unknown[];
-    const [kind, stale, cancel, admitted] = reply;
+    const [kind, stale, cancel, admitted] = await call('beat', session, new Date().toISOString(), ...args);
     if (kind === 'buried') {
       lose(() => true);
       session = parts.newSession();

@@ -10,6 +10,7 @@ import { prelude } from './lua/prelude.ts';
 import { cancelLua, finishLua, giveBackLua } from './lua/settle.ts';
 import { submitLua } from './lua/submit.ts';
 import { handAgainLua, tickLua } from './lua/tick.ts';
+import type { Replies } from './replies.ts';
 import { waiting } from './lua/waiting.ts';
 import { beatLua, buryLua, registerLua } from './lua/workers.ts';
 
@@ -53,9 +54,9 @@ const scripts = {
   handAgain: compile(handAgainLua),
   explain: compile(explainLua),
   stats: compile(statsLua),
-} satisfies Record<string, Script>;
+} satisfies Record<keyof Replies, Script>;
 
-export type Call = (script: keyof typeof scripts, ...args: (string | number)[]) => Promise<unknown>;
+export type Call = <S extends keyof Replies>(script: S, ...args: (string | number)[]) => Promise<Replies[S]>;
 
 /**
  * Calls the queue's scripts. The first call adopts the data that is there, or begins anew; from then on each call
@@ -68,7 +69,7 @@ export function createCall({ client, prefix }: RedisHandle, caps: Caps): Call {
     await client.set(key, randomBytes(12).toString('base64url'), 'NX');
     return (await client.get(key)) ?? '';
   };
-  return async (script, ...args) => {
+  return async <S extends keyof Replies>(script: S, ...args: (string | number)[]) => {
     adopted ??= adopt();
     let epoch: string;
     try {
@@ -78,7 +79,14 @@ export function createCall({ client, prefix }: RedisHandle, caps: Caps): Call {
       throw error;
     }
     try {
-      return await scripts[script].run(client, [prefix], [epoch, caps.project ?? 0, caps.group, ...args]);
+      const reply = await scripts[script].run(
+        client,
+        [prefix],
+        [epoch, caps.project ?? 0, caps.group, ...args],
+      );
+      // The scripts are ours; their replies are as tested.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+      return reply as Replies[S];
     } catch (error) {
       if (error instanceof Error && error.message.includes('STATELOST')) {
         throw new QueueStateLostError({ cause: error });

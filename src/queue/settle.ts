@@ -32,14 +32,14 @@ export function createSettle({ call, dispatcher, records, timing, trouble }: Set
     if (result.kind === 'finished' && ended.has(result.record.status)) {
       const { status, reason = '', message = '' } = result.record;
       const args = [status, reason, brief(message), JSON.stringify(result.record)];
-      const [kind, admitted] = (await call('finish', ...fence, ...args)) as [string, unknown];
+      const [kind, admitted] = await call('finish', ...fence, ...args);
       if (kind === 'ok') archive(id);
       await dispatcher.add(parseHanded(admitted));
       return;
     }
     const { kind, reason, message, record } = givenBack(result);
     const args = [kind, reason, brief(message), record, mostAttempts, mostDeaths, ...timing.backoffMs];
-    const reply = (await call('giveBack', ...fence, ...args)) as [string, string, unknown];
+    const reply = await call('giveBack', ...fence, ...args);
     if (ended.has(reply[1])) archive(id);
     await dispatcher.add(parseHanded(reply[2]));
   };
@@ -62,7 +62,7 @@ export function createSettle({ call, dispatcher, records, timing, trouble }: Set
     /** A worker that is leaving by itself; nothing is held against builds that it still had. */
     goodbye: async (session: string): Promise<void> => {
       const args = [session, new Date().toISOString(), '', mostAttempts, mostDeaths];
-      const [, admitted] = (await call('bury', ...args)) as [string, unknown];
+      const [, admitted] = await call('bury', ...args);
       await dispatcher.add(parseHanded(admitted));
     },
     /** Resolves when nothing is being archived. */
@@ -75,23 +75,14 @@ export function createSettle({ call, dispatcher, records, timing, trouble }: Set
 export type Settle = ReturnType<typeof createSettle>;
 
 function givenBack(result: Result) {
-  switch (result.kind) {
-    case 'requeue':
-      return { kind: result.kind, reason: '', message: result.reason, record: '' };
-    case 'infrastructure': {
-      const { kind, reason, message, record } = result;
-      return {
-        kind,
-        reason,
-        message,
-        record: JSON.stringify({ ...record, status: 'errored', reason, message }),
-      };
-    }
-    case 'finished': {
-      const message = `the worker ended the build in the state '${result.record.status}', which is no end`;
-      return { kind: 'infrastructure', reason: 'internal', message, record: '' };
-    }
+  if (result.kind === 'requeue') return { kind: result.kind, reason: '', message: result.reason, record: '' };
+  if (result.kind === 'finished') {
+    const message = `the worker ended the build in the state '${result.record.status}', which is no end`;
+    return { kind: 'infrastructure', reason: 'internal', message, record: '' };
   }
+  const { kind, reason, message } = result;
+  const record = JSON.stringify({ ...result.record, status: 'errored', reason, message });
+  return { kind, reason, message, record };
 }
 
 /** Messages stand in every list of attempts. */

@@ -1,4 +1,6 @@
 import { decodeTime } from 'ulid';
+import { parseOwn } from '../records/json.ts';
+import type { Replies } from './replies.ts';
 
 /** What a worker says of itself. */
 export interface WorkerInfo {
@@ -33,25 +35,24 @@ export interface QueueStats {
 }
 
 /** Reads the reply of the script `stats`. */
-export function parseStats(reply: unknown): QueueStats {
-  const [total = '', oldest = '', lanes = '', projects = '', workers = ''] = reply as string[];
+export function parseStats([total, oldest, lanes, projects, workers]: Replies['stats']): QueueStats {
   const parsed = {
-    total: JSON.parse(total) as Pick<QueueStats, 'delayed' | 'waiting' | 'ready' | 'running'>,
-    lanes: JSON.parse(lanes) as { labels: string; avoids: string; waiting: number; projects: number }[],
-    projects: JSON.parse(projects) as QueueStats['projects'],
-    workers: JSON.parse(workers) as { info: string; slots: number; running: number }[],
+    total: parseOwn<Pick<QueueStats, 'delayed' | 'waiting' | 'ready' | 'running'>>(total),
+    lanes: parseOwn<{ labels: string; avoids: string; waiting: number; projects: number }[]>(lanes),
+    projects: parseOwn<QueueStats['projects']>(projects),
+    workers: parseOwn<{ info: string; slots: number; running: number }[]>(workers),
   };
   return {
     ...parsed.total,
     ...(oldest !== '' && { oldestWaitingSince: new Date(decodeTime(oldest)).toISOString() }),
     lanes: parsed.lanes.map(({ labels, avoids, ...counts }) => ({
-      labels: labels === '' ? {} : (JSON.parse(labels) as Record<string, string>),
+      labels: labels === '' ? {} : parseOwn<Record<string, string>>(labels),
       ...(avoids !== '' && { avoids }),
       ...counts,
     })),
     projects: parsed.projects,
     workers: parsed.workers.map(({ info, slots, running }) => ({
-      ...(JSON.parse(info) as WorkerInfo),
+      ...parseOwn<WorkerInfo>(info),
       slots,
       running,
     })),

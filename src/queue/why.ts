@@ -1,3 +1,5 @@
+import { parseOwn } from '../records/json.ts';
+
 /** What the script `explain` says of a build. */
 export interface Fact {
   readonly at: 'unknown' | 'delayed' | 'waiting' | 'ready' | 'running' | 'ended' | 'archived' | 'cut';
@@ -32,11 +34,7 @@ export function whyWaiting(
       return 'It is being handed to a worker.';
     case 'waiting':
       return waiting(fact, caps);
-    case 'unknown':
-    case 'running':
-    case 'ended':
-    case 'archived':
-    case 'cut':
+    default:
       return undefined;
   }
 }
@@ -58,7 +56,7 @@ function waiting(fact: Fact, caps: { readonly project: number | undefined; reado
     groupPosition = 0,
   } = fact;
   const others = fact.avoids ? ` other than ${fact.avoids}, where it failed before,` : '';
-  const labels = fact.labels ? Object.entries(JSON.parse(fact.labels) as Record<string, string>) : [];
+  const labels = fact.labels ? Object.entries(parseOwn<Record<string, string>>(fact.labels)) : [];
   const wanted = labels.map(([name, value]) => `${name}=${value}`).join(', ');
   if (workers === 0) {
     return wanted ? `No worker with the labels ${wanted} is there.` : 'No worker is there.';

@@ -2,6 +2,7 @@ import type { BuildRecord } from '../build.ts';
 import type { RedisHandle } from '../redis.ts';
 import type { BuildSpec } from '../spec.ts';
 import type { Storage } from '../storage/storage.ts';
+import { parseOwn } from './json.ts';
 import { branchIndex } from './indexes.ts';
 import { restoreScript, shortenScript } from './scripts.ts';
 import { parseStored, recordFields } from './stored.ts';
@@ -50,7 +51,7 @@ export async function restoreFromArchive({ client, prefix }: RedisHandle, storag
 /** Reads a JSON object of storage. Throws what Storage.get throws. */
 export async function readJson<T>(storage: Storage, key: string): Promise<T> {
   const { body } = await storage.get(key);
-  return JSON.parse(Buffer.concat(await body.toArray()).toString()) as T;
+  return parseOwn<T>(Buffer.concat(await body.toArray()).toString());
 }
 
 function shortened(record: BuildRecord, spec: BuildSpec | undefined): [string, string, 'archived' | 'cut'] {

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Status } from '../build.ts';
 import type { RedisHandle } from '../redis.ts';
+import { parseStatus } from './stored.ts';
 
 /** Something about a build changed. `record` also comes when changes may have been missed: read it again. */
 export type Change =
@@ -65,14 +66,7 @@ export function createChanges(redis: RedisHandle) {
 }
 
 function parse(message: string): Change {
-  const [kind, status] = message.split(' ');
-  switch (kind) {
-    case 'status':
-    case 'end':
-      return { kind, status: status as Status };
-    case 'log':
-      return { kind };
-    default:
-      return { kind: 'record' };
-  }
+  const [kind, status = ''] = message.split(' ');
+  if (kind === 'status' || kind === 'end') return { kind, status: parseStatus(status) };
+  return { kind: kind === 'log' ? 'log' : 'record' };
 }

@@ -1,8 +1,11 @@
 import type { AttemptRecord, BuildRecord, Reason, Status, StepRecord } from '../build.ts';
+import { parseOwn } from './json.ts';
 import { type BuildSpec, queuedRecord, requestedPart } from '../spec.ts';
 
 /** Fields of `b:<id>` that make a record; in the order of recordFields(). */
 export const recordFields = ['status', 'attempt', 'record', 'spec', 'attempts', 'end', 'at'] as const;
+
+const statuses = ['queued', 'running', 'passed', 'failed', 'errored', 'canceled', 'timed_out'] as const;
 
 type Fields = readonly (string | null)[];
 
@@ -28,22 +31,29 @@ export type StoredFields =
 export function parseStored(fields: Fields): StoredFields | undefined {
   const [status, attempt, record, spec, attempts, end, at] = fields;
   if (!status) return undefined;
-  const stored = record ? (JSON.parse(record) as BuildRecord) : undefined;
+  const stored = record ? parseOwn<BuildRecord>(record) : undefined;
   if (stored && (at === 'archived' || at === 'cut')) {
-    const parsed = spec ? (JSON.parse(spec) as BuildSpec) : undefined;
+    const parsed = spec ? parseOwn<BuildSpec>(spec) : undefined;
     return { kind: 'archived', spec: parsed, record: stored, whole: at === 'archived' };
   }
-  const parsed = JSON.parse(spec ?? '') as BuildSpec;
+  const parsed = parseOwn<BuildSpec>(spec ?? '');
   return {
     kind: 'live',
     spec: parsed,
     record: compose(parsed, stored, {
-      status: status as Status,
+      status: parseStatus(status),
       attempt: Number(attempt ?? 0),
-      attempts: attempts ? (JSON.parse(attempts) as AttemptRecord[]) : [],
-      end: end ? (JSON.parse(end) as End) : undefined,
+      attempts: attempts ? parseOwn<AttemptRecord[]>(attempts) : [],
+      end: end ? parseOwn<End>(end) : undefined,
     }),
   };
+}
+
+/** A word of the data, or of a message, that names a state. Throws TypeError. */
+export function parseStatus(word: string): Status {
+  const status = statuses.find((each) => each === word);
+  if (status) return status;
+  throw new TypeError(`'${word}' is no state of a build`);
 }
 
 /** What the worker reported, with what only the queue knows written over it. */

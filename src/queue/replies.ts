@@ -1,0 +1,26 @@
+/** What the scripts of the queue reply; the scripts say what it means. */
+
+/** Builds to be given to BullMQ, flat: id, n, class, id, n, class, … */
+export type Flat = readonly (string | number)[];
+
+export interface Replies {
+  readonly submit: readonly ['created' | 'existing', id: string, admitted: Flat];
+  readonly claim:
+    | readonly ['claimed', attempt: number, spec: string, attempts: string]
+    | readonly ['refused', admitted: Flat]
+    | readonly ['gone'];
+  readonly finish: readonly ['ok' | 'stale', admitted: Flat];
+  readonly giveBack: readonly ['ok' | 'stale', status: string, admitted: Flat];
+  readonly cancel: readonly ['canceled' | 'canceling' | 'finished' | 'unknown', admitted: Flat];
+  readonly register: readonly [admitted: Flat];
+  /** `stale` and `cancel` flat: id, attempt. */
+  readonly beat: readonly ['ok' | 'buried', stale: Flat, cancel: Flat, admitted: Flat];
+  readonly bury: readonly ['buried' | 'alive' | 'gone', admitted: Flat];
+  /** `beats` flat: session, heartbeats. */
+  readonly tick: readonly [admitted: Flat, beats: readonly string[], overdue: readonly string[], ready: Flat];
+  readonly handAgain: Flat;
+  /** JSON. */
+  readonly explain: string;
+  /** Five times JSON; the second one is the oldest waiting build's id, or ''. */
+  readonly stats: readonly [string, string, string, string, string];
+}
