@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -105,6 +106,7 @@ int main(int argc, char **argv)
 #endif
 	if (argc > 1)
 		TRY("abstract-socket", reach(argv[1]));
+	TRY("ptrace", ptrace(PTRACE_TRACEME, 0, 0, 0));
 	TRY("chroot", chroot("/"));
 	TRY("mkfifo", mkfifo("/tmp/fifo", 0666));
 	TRY("socket-tcp", socket(AF_INET, SOCK_STREAM, 0));

@@ -104,12 +104,9 @@ test('only processes of the container are seen', async () => {
   await using place = lab();
   const sandbox = place.open();
   const seen = Promise.withResolvers<Told>();
-  const other = start(sandbox).run(
-    shell('echo up; exec sleep 1000'),
-    () => {
-      seen.resolve(sh(sandbox, 'for f in /proc/[0-9]*/comm; do cat $f; done; hostname'));
-    },
-  );
+  const other = start(sandbox).run(shell('echo up; exec sleep 1000'), () => {
+    seen.resolve(sh(sandbox, 'for f in /proc/[0-9]*/comm; do cat $f; done; hostname'));
+  });
   const destroyed = expect(other).rejects.toThrow(/destroyed/);
   expect((await seen.promise).output).toBe('init\nsh\ncofferdam\n');
   await sandbox.destroy();
@@ -120,13 +117,14 @@ describe('mounts', () => {
   test.each([{}, { limits: ext4Limits }])('have the flags that they should (%o)', async (options) => {
     await using place = lab();
     const mounts = parseMounts((await sh(place.open(options), 'cat /proc/self/mountinfo')).output);
-    for (const { point, flags, propagation } of mounts) {
+    for (const { point, flags, propagation, type } of mounts) {
       expect(propagation, point).toBe('');
       // The root may have set-user-id programs, which no-new-privileges disarms; parts of /proc and /sys are masked
       // by read-only mounts of their own.
       const part = /^\/(proc|sys)\//.test(point);
       if (point !== '/' && !part) expect(flags, point).toContain('nosuid');
-      if (!part && !point.startsWith('/dev')) expect(flags, point).toContain('nodev');
+      const devices = ['devtmpfs', 'devpts'].includes(type) || point === '/dev';
+      if (!part && !devices) expect(flags, point).toContain('nodev');
       if (part || point === '/sys' || point === '/run/.cofferdam/init') expect(flags, point).toContain('ro');
     }
     const writable = mounts.filter(({ flags, type }) => !flags.includes('ro') && type !== 'devtmpfs');
@@ -166,6 +164,18 @@ describe('mounts', () => {
         shell(`if [ -d ${path} ]; then ls -A ${path}; else head -c 100 ${path}; fi`),
       );
       expect(told, path).toEqual({ exit: { reason: 'exit', code: 0 }, output: '' });
+    }
+  });
+
+  test('make parts of /proc read-only, as far as this kernel has them', async () => {
+    await using place = lab();
+    const box = start(place.open());
+    const parts = '/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger';
+    const present = lines((await tell(box, shell(`ls -d ${parts} 2>/dev/null`))).output);
+    const mounts = parseMounts((await tell(box, shell('cat /proc/self/mountinfo'))).output);
+    expect(present).toContain('/proc/sys');
+    for (const part of present) {
+      expect(mounts.find(({ point }) => point === part)?.flags, part).toContain('ro');
     }
   });
 

@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { crunDriver, type CrunOptions } from '../../../runtime/crun/driver.ts';
 import { holderFile } from '../../../runtime/host/holder.ts';
 import type {
@@ -53,7 +53,7 @@ export function lab(options: Partial<CrunOptions> = {}): Lab {
     driver,
     open: ({ limits, workspace } = {}) => {
       const sandbox = driver.open({
-        id: `lab-${process.pid}-${opened++}`,
+        id: `${basename(dataDir)}-${process.pid}-${opened++}`,
         limits: { ...smallLimits, ...limits },
         workspace: { path: '/workspace', source: undefined, hidden: [], ...workspace },
       });

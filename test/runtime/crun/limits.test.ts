@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { SandboxError } from '../../../runtime/sandbox.ts';
+import { census, expectSameCensus } from '../../census.ts';
 import { lab, sh, shell, start, tell } from './lab.ts';
 
 const MiB = 1024 ** 2;
@@ -49,8 +50,11 @@ test('the disk peak stays when the files are gone', async () => {
 
 test('limits that the kernel refuses are an error that says which, and leave nothing', async () => {
   await using place = lab();
+  const before = census(place.dataDir);
   const sandbox = place.open({ limits: { memoryBytes: -2 } });
   const error = await sandbox.usage().catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(SandboxError);
   expect(String(error)).toMatch(/cannot set .*memory/);
+  await sandbox.destroy();
+  await expectSameCensus(place.dataDir, before);
 });

@@ -89,6 +89,11 @@ test('commands start in a session of their own, with no signal blocked or ignore
   expect([field('SigBlk'), field('SigIgn')]).toEqual(['0'.repeat(16), '0'.repeat(16)]);
 });
 
+test('the kernel ends a command before the init when memory is short', async () => {
+  await using place = lab();
+  expect((await sh(place.open(), 'cat /proc/self/oom_score_adj')).output).toBe('500\n');
+});
+
 test('200 commands side by side all end', async () => {
   await using place = lab();
   const box = start(place.open({ limits: { pids: 1000 } }));

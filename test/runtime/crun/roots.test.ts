@@ -121,7 +121,9 @@ describe('a hostile root', () => {
     const box = start(place.open(), above(root));
     const told = await tell(
       box,
-      shell('echo made >/workspace/made; cat /workspace/made; cat /etc/hosts; echo x >/dev/null'),
+      shell(
+        'echo made >/workspace/made; cat /workspace/made; cat /etc/hosts; echo x >/dev/null; touch /tmp/made && [ ! -L /tmp ]',
+      ),
     );
     expect(told.exit).toEqual({ reason: 'exit', code: 0 });
     expect(told.output).toMatch(/^made\n127\.0\.0\.1 localhost/);

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { readFileSync, rmdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { start as startProcess } from '../../../runtime/command.ts';
@@ -45,6 +45,8 @@ test('the census sees a running sandbox', async () => {
   expect(during['processes']?.join()).toMatch(/uid 1879\d+: sleep 1000/);
 });
 
+const busyWorker = join(import.meta.dirname, 'busy-worker.ts');
+
 /** The same moments each time. */
 function* random(seed: number): Generator<number> {
   for (let state = seed; ; ) {
@@ -61,7 +63,7 @@ test.each([...early, ...late])('a worker killed after %i ms leaves nothing', asy
   await using place = lab();
   const before = census(place.dataDir);
   const worker = startProcess(
-    { file: process.execPath, args: [join(import.meta.dirname, 'busy-worker.ts'), place.dataDir] },
+    { file: process.execPath, args: [busyWorker, place.dataDir] },
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   if (worker.stdout) await once(worker.stdout, 'data');
@@ -69,6 +71,26 @@ test.each([...early, ...late])('a worker killed after %i ms leaves nothing', asy
   worker.kill('SIGKILL');
   await once(worker, 'close');
   await expectSameCensus(place.dataDir, before);
+});
+
+// As systemd makes them at boot; where they are private, nothing could be seen.
+test('mounts do not reach a host whose mounts are shared', async () => {
+  await using place = lab();
+  const script = 'mount --make-rshared / && exec "$@"';
+  const worker = startProcess(
+    {
+      file: 'unshare',
+      args: ['--mount', 'sh', '-c', script, 'sh', process.execPath, busyWorker, place.dataDir],
+    },
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  if (worker.stdout) await once(worker.stdout, 'data');
+  await expect.poll(() => census(place.dataDir)['mounts']?.length).toBeGreaterThan(0);
+  const seen = readFileSync(`/proc/${worker.pid}/mountinfo`, 'utf8');
+  worker.kill('SIGKILL');
+  await once(worker, 'close');
+  expect(seen).toMatch(/ shared:\d+ /);
+  expect(seen).not.toContain(place.dataDir);
 });
 
 const children = (pid: number) =>
@@ -114,7 +136,7 @@ test('a killed outer process leaves empty cgroups, and nothing else', async () =
   await expect(running).rejects.toThrow(/ended by itself/);
   await sandbox.destroy();
   const left = census(place.dataDir)['cgroups'] ?? [];
-  const ours = left.filter((path) => path.includes(`/lab-${process.pid}-`));
+  const ours = left.filter((path) => path.includes(basename(place.dataDir)));
   expect(ours.length).toBeGreaterThan(0);
   await expectSameCensus(place.dataDir, { ...before, cgroups: left });
   for (const path of ours) rmdirSync(path);

@@ -94,7 +94,7 @@ describe.each(disks)('a full disk on %s', (_, limits) => {
     await tell(box, shell('echo kept >result; head -c 32M /dev/zero >big'));
     await tell(box, shell('i=0; while true >f$i; do i=$((i+1)); done 2>/dev/null'));
     const after = start(sandbox);
-    expect((await tell(after, shell('cat result'))).output).toBe('kept\n');
+    expect((await tell(after, shell('cat result; ls /tmp /srv'))).output).toBe('kept\n/srv:\n\n/tmp:\n');
     box.kill();
     after.kill();
     expect(await sandbox.list(['result'], 1)).toMatchObject([{ path: 'result', size: 5 }]);
