@@ -11,8 +11,19 @@ import { workspacePath } from './environment.ts';
 import type { BuildEvents } from './events.ts';
 import { createBuildLog } from './log.ts';
 import { createPhases } from './phases.ts';
-import { type Source, SourceError } from './source.ts';
+import { SourceError } from './source.ts';
 import { runSteps } from './steps.ts';
+
+/** What a build finds in its workspace. */
+export interface BuildSource {
+  /** Undefined: the workspace is empty. */
+  readonly directory: string | undefined;
+  /** A file whose shared lock keeps the directory where it is. */
+  readonly lock?: string;
+  /** Paths below the directory that the build does not see. */
+  readonly hidden: readonly string[];
+  readonly git: { readonly ref?: string; readonly sha?: string };
+}
 
 /** One build, ready to run. */
 export interface BuildRequest {
@@ -20,7 +31,7 @@ export interface BuildRequest {
   /** What the record calls the source. */
   readonly repo: string;
   /** Describes the source; called once. Throws SourceError. */
-  readonly source: () => Promise<Source>;
+  readonly source: () => Promise<BuildSource>;
   readonly logCapBytes: number;
   readonly artifactCaps: ArtifactCaps;
   /** Who the build is, when a queue accepted it before; `createdAt` is ISO 8601. */
@@ -48,7 +59,7 @@ export async function runBuild(request: BuildRequest, tools: BuildTools): Promis
   const { id, attempt, createdAt } = request.accepted ?? { id: ulid(), attempt: 1, createdAt: startedAt };
   const phases = createPhases();
   const log = createBuildLog(request.logCapBytes, events);
-  let source: Source | undefined;
+  let source: BuildSource | undefined;
   let sandbox: Sandbox | undefined;
   let steps: StepRecord[] = plan.steps.map(({ name }) => ({ name, status: 'skipped' }));
   let artifacts: ArtifactRecord[] = [];
@@ -107,7 +118,7 @@ export async function runBuild(request: BuildRequest, tools: BuildTools): Promis
 async function prepare(
   { plan, source }: BuildRequest,
   { resolveImage }: BuildTools,
-): Promise<{ source: Source; images: Map<string, Image> }> {
+): Promise<{ source: BuildSource; images: Map<string, Image> }> {
   const refs = plan.steps.map(({ container }) => (container.kind === 'own' ? container.image : plan.image));
   const unique = [...new Set(refs.filter((ref) => ref !== undefined))];
   const [described, images] = await Promise.all([
@@ -117,11 +128,16 @@ async function prepare(
   return { source: described, images: new Map(images) };
 }
 
-function openSandbox(id: string, { plan }: BuildRequest, { driver }: BuildTools, source: Source): Sandbox {
+function openSandbox(id: string, { plan }: BuildRequest, { driver }: BuildTools, source: BuildSource): Sandbox {
   return driver.open({
     id,
     limits: plan.limits,
-    workspace: { path: workspacePath, source: source.directory, hidden: source.hidden },
+    workspace: {
+      path: workspacePath,
+      source: source.directory,
+      hidden: source.hidden,
+      ...(source.lock !== undefined && { lock: source.lock }),
+    },
   });
 }
 
