@@ -2,8 +2,8 @@ import type { ArtifactRecord, BuildRecord, StepRecord } from '../build.ts';
 import type { Output } from './output.ts';
 
 /**
- * Shows a build to a program: NDJSON on stdout, one event a line: `step`, `log`, `artifact`, `warning`, and last
- * `end` with the record. Log data is text as it came; what is not UTF-8 comes as `base64` instead of `data`.
+ * Shows a build to a program: NDJSON on stdout, one event a line: `step`, `log`, `log-cut`, `artifact`, `warning`,
+ * and last `end` with the record. Log data is text as it came; what is not UTF-8 comes as `base64` instead of `data`.
  */
 export function createEvents(output: Output) {
   const partial = new Map<string, Buffer>();
@@ -21,6 +21,9 @@ export function createEvents(output: Output) {
     partial.delete(step);
     if (rest) await sendLog(step, rest);
   };
+  const flushAll = async () => {
+    for (const step of partial.keys()) await flush(step);
+  };
 
   return {
     progress: (message: string) => void output.err(`${message}\n`),
@@ -37,10 +40,13 @@ export function createEvents(output: Output) {
       if (whole > 0) await sendLog(step, bytes.subarray(0, whole));
     },
     cutBegins: () => {},
-    cutEnds: (cutBytes: number) => send({ type: 'log-cut', bytes: cutBytes }),
+    cutEnds: async (cutBytes: number) => {
+      await flushAll();
+      await send({ type: 'log-cut', bytes: cutBytes });
+    },
     artifact: (artifact: ArtifactRecord) => void send({ type: 'artifact', ...artifact }),
     end: async (record: BuildRecord) => {
-      for (const step of partial.keys()) await flush(step);
+      await flushAll();
       await send({ type: 'end', record });
     },
   };

@@ -22,6 +22,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .exitOverride();
   const wanted = commands[argv[0] ?? ''];
   const loaders = wanted ? [wanted] : Object.values(commands);
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', readerGone);
   try {
     for (const { command } of await Promise.all(loaders.map((load) => load()))) {
       program.addCommand(command().exitOverride().copyInheritedSettings(program));
@@ -35,6 +36,11 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     return await report(error);
   }
+}
+
+/** `cofferdam … | head -1` is no error. */
+function readerGone(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
 }
 
 async function report(error: unknown): Promise<number> {

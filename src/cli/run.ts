@@ -1,3 +1,4 @@
+import { mkdir, stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { createAbort } from '../../workers/abort.ts';
@@ -67,22 +68,25 @@ export function command(): Command {
         '  cofferdam run --image bootstrap:bookworm+build-essential . -- make test\n',
     )
     .action(async (words: string[], options: RunOptions, self: Command) => {
-      process.exitCode = await run(words, options, self.parent?.args ?? []);
+      await run(words, options, self.parent?.args ?? []);
     });
 }
 
-async function run(words: readonly string[], options: RunOptions, raw: readonly string[]): Promise<number> {
+async function run(words: readonly string[], options: RunOptions, raw: readonly string[]): Promise<never> {
   const { directory, args } = operands(words, options, raw);
   const config = loadConfig();
   const plan = withOptions(await planOf(directory, args, options), options);
   const logCapBytes = logCap(options.logCap);
-  const output = createOutput();
-  const screen = options.json ? createEvents(output) : createScreen(output, logCapBytes);
   const { driver, images } = openMachine(config.dataDir);
-  const abort = createAbort(plan.timeoutMs);
   const keptIn = options.artifacts;
+  if (keptIn !== undefined) await makeArtifactsDirectory(keptIn);
+  const output = createOutput();
+  const screen = options.json ? createEvents(output) : createScreen(output);
+  const abort = createAbort(plan.timeoutMs);
 
   const stop = onSignals(() => {
+    // Somebody who is not heard, because nobody reads the log, ends this process by a third signal.
+    if (abort.reason) stop();
     screen.progress(abort.reason ? 'killing the build' : 'stopping the build; once more to kill it at once');
     abort.request('canceled');
   });
@@ -110,7 +114,8 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
   );
   stop();
   await screen.end(record, keptIn);
-  return statusCode[record.status];
+  // An image may still be in the making for a build that is over: its tools end with this process.
+  process.exit(statusCode[record.status]);
 }
 
 const statusCode: Record<Status, number> = {
@@ -145,6 +150,10 @@ function operands(
 }
 
 async function planOf(directory: string, args: readonly string[], options: RunOptions): Promise<Plan> {
+  const found = await stat(directory).catch((error: Error) => {
+    throw new UsageError(`cannot read ${directory}: ${error.message}`, { cause: error });
+  });
+  if (!found.isDirectory()) throw new UsageError(`${directory} is not a directory`);
   const [file, ...rest] = args;
   if (options.image === undefined || file === undefined) {
     return readWorkflow(options.workflow ?? (await findWorkflow(directory)));
@@ -185,15 +194,27 @@ function collectEnv(pair: string, before: Readonly<Record<string, string>>): Rec
   return { ...before, [pair.slice(0, at)]: pair.slice(at + 1) };
 }
 
+/** In the bounds that a workflow's timeout has; setTimeout() would take more than 596 h for 1 ms. */
 function checkedDuration(text: string): number {
-  if (!/^(\d+h)?(\d+m)?(\d+s)?$/.test(text) || millisecondsOf(text) === 0) {
-    throw new UsageError(`--timeout takes a duration as 1h30m, 30m or 90s, not '${text}'`);
+  const ms = millisecondsOf(text);
+  if (!/^(\d+h)?(\d+m)?(\d+s)?$/.test(text) || ms < 1000 || ms > millisecondsOf('168h')) {
+    throw new UsageError(`--timeout takes 1s to 168h, as 1h30m, 30m or 90s, not '${text}'`);
   }
-  return millisecondsOf(text);
+  return ms;
+}
+
+/** Before the build, not after it: whoever waits for a build wants its artifacts. */
+async function makeArtifactsDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`--artifacts ${directory} cannot be made: ${reason}`, { cause: error });
+  }
 }
 
 function logCap(text: string): number {
-  if (!/^\d+([kKMG]i?B|B)?$/.test(text) || bytesOf(text) < 1024) {
+  if (!/^\d+(B|kB|[KMG]i?B)?$/.test(text) || bytesOf(text) < 1024) {
     throw new UsageError(`--log-cap takes a size of at least 1KiB, as 64MiB, not '${text}'`);
   }
   return bytesOf(text);

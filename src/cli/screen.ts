@@ -5,23 +5,21 @@ import type { Output } from './output.ts';
 
 type Style = Parameters<typeof styleText>[0];
 
-/** Shows a build to a person: the log on stdout, everything else on stderr. */
-export function createScreen(output: Output, logCapBytes: number) {
+/** Shows a build to a person: the log on stdout as it came, everything else on stderr. */
+export function createScreen(output: Output) {
   let shown: string | undefined;
   let lineOpen = false;
-  const paint = (style: Style, text: string) => styleText(style, text, { stream: process.stderr });
-
-  /** A line of ours; begins on a new line, whatever the log ended with. */
-  const say = async (line: string): Promise<void> => {
-    if (lineOpen) await output.out('\n');
+  // Each call hands on all it has to say before it waits, so that others cannot come between.
+  /** A line of ours; begins on a new line, whatever the log ended with, and adds nothing to the log. */
+  const say = (line: string): Promise<void> => {
+    const text = lineOpen ? `\n${line}\n` : `${line}\n`;
     lineOpen = false;
-    await output.err(`${line}\n`);
+    return output.err(text);
   };
-  const header = (step: string, note = '') => {
+  const header = (step: string) => {
     shown = step;
-    return say(
-      paint(['bold', 'cyan'], `── ${step} `) + paint('dim', `${note}${'─'.repeat(60 - step.length)}`.trim()),
-    );
+    const rule = '─'.repeat(Math.max(3, 60 - step.length));
+    return say(`${paint(['bold', 'cyan'], `── ${step} `)}${paint('dim', rule)}`);
   };
 
   return {
@@ -33,24 +31,31 @@ export function createScreen(output: Output, logCapBytes: number) {
         await say(paint('red', verdictLine(step)));
     },
     chunk: async (step: string, chunk: Buffer) => {
-      if (step !== shown) await header(step);
+      if (step !== shown) void header(step);
       lineOpen = chunk.at(-1) !== 10;
       await output.out(chunk);
     },
-    cutBegins: () =>
-      say(
-        paint('yellow', `the log is longer than ${size(logCapBytes)}: its end follows when the build ends`),
-      ),
+    cutBegins: () => say(paint('yellow', 'the log is long: the last part of it follows when the build ends')),
     cutEnds: async (cutBytes: number) => {
-      if (lineOpen) await output.out('\n');
+      const before = lineOpen ? '\n' : '';
       lineOpen = false;
-      await output.out(`[cofferdam: ${cutBytes} bytes of the log were cut here]\n`);
+      await output.out(`${before}[cofferdam: ${cutBytes} bytes of the log were cut here]\n`);
     },
     artifact: () => {},
     end: async (record: BuildRecord, keptIn: string | undefined) => {
-      for (const line of summary(record, keptIn, paint)) await say(line);
+      for (const line of summary(record, keptIn)) await say(line);
     },
   };
+}
+
+/** In colour where stderr has it. */
+function paint(style: Style, text: string): string {
+  return styleText(style, visible(text), { stream: process.stderr });
+}
+
+/** Names and messages may be a stranger's: they must not steer the terminal, nor make lines of their own. */
+function visible(text: string): string {
+  return text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 function verdictLine({ name, status, reason, exitCode }: StepRecord): string {
@@ -74,11 +79,7 @@ const marks: Record<StepRecord['status'], readonly [mark: string, style: Style]>
   running: ['…', 'dim'],
 };
 
-function* summary(
-  record: BuildRecord,
-  keptIn: string | undefined,
-  paint: (style: Style, text: string) => string,
-): Generator<string> {
+function* summary(record: BuildRecord, keptIn: string | undefined): Generator<string> {
   const { timings, usage } = record;
   yield '';
   for (const step of record.workflows.flatMap(({ steps }) => steps)) {
@@ -88,10 +89,10 @@ function* summary(
         ? Date.parse(step.finishedAt) - Date.parse(step.startedAt)
         : undefined;
     const note = step.status === 'skipped' ? 'skipped' : spent === undefined ? '' : duration(spent);
-    yield `${paint(style, mark)} ${step.name.padEnd(28)} ${paint('dim', note)}`;
+    yield `${paint(style, mark)} ${visible(step.name).padEnd(28)} ${paint('dim', note)}`;
   }
   for (const { path, size: bytes, sha256 } of record.artifacts) {
-    yield `${paint('cyan', '↓')} ${JSON.stringify(path).slice(1, -1)}  ${paint('dim', `${size(bytes)}  sha256:${sha256}`)}`;
+    yield `${paint('cyan', '↓')} ${visible(path)}  ${paint('dim', `${size(bytes)}  sha256:${sha256}`)}`;
   }
   if (record.artifacts.length > 0) {
     yield paint(
@@ -113,7 +114,7 @@ function* summary(
   );
   if (record.message) yield paint('red', record.message);
   const [, style] = marks[record.status];
-  const why =
-    record.reason && record.reason !== 'exit' && record.status !== 'timed_out' ? ` (${record.reason})` : '';
+  const known = ['exit', 'timeout', 'canceled'];
+  const why = record.reason && !known.includes(record.reason) ? ` (${record.reason})` : '';
   yield paint(['bold', ...[style].flat()], `${record.status.replace('_', ' ')}${why}`);
 }

@@ -29,7 +29,7 @@ async function keep(
 }
 
 const sha256 = createHash('sha256').update('content').digest('hex');
-const files = () => readdirSync(out.path, { recursive: true });
+const files = () => readdirSync(out.path, { recursive: true, encoding: 'utf8' });
 
 describe('an artifact', () => {
   test('is measured where nothing is kept', async () => {

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { homedir, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ConfigError, loadAccess, loadConfig } from '../../src/config.ts';
 
@@ -54,6 +54,23 @@ describe('loadConfig', () => {
   ])('%s=%s is refused by name', (name, text) => {
     expect(() => load({ [name]: text })).toThrow(ConfigError);
     expect(() => load({ [name]: text })).toThrow(`${name} is '${text}'; use `);
+  });
+});
+
+describe('the data directory', () => {
+  const home = join(homedir(), '.local/state/cofferdam');
+  test.each<readonly [NodeJS.ProcessEnv, uid: number, directory: string]>([
+    [{}, 0, '/var/lib/cofferdam'],
+    [{ XDG_STATE_HOME: '/state' }, 0, '/var/lib/cofferdam'],
+    [{}, 1000, home],
+    [{ XDG_STATE_HOME: '/state' }, 1000, '/state/cofferdam'],
+    [{ XDG_STATE_HOME: 'relative' }, 1000, home],
+    [{ XDG_STATE_HOME: '' }, 1000, home],
+    [{ COFFERDAM_DATA: '/data/' }, 1000, '/data'],
+    [{ COFFERDAM_DATA: 'data' }, 0, resolve('data')],
+    [{ COFFERDAM_DATA: '' }, 0, '/var/lib/cofferdam'],
+  ])('%j of user %i: %s', (env, uid, directory) => {
+    expect(loadConfig(env, uid).dataDir).toBe(directory);
   });
 });
 

@@ -88,6 +88,19 @@ test('a pattern that matches nothing is a warning, and no other', async () => {
   expect(warnings).toEqual(["artifacts: nothing matches '*.rpm'", "artifacts: nothing matches 'none/**'"]);
 });
 
+test('of the workspace only what patterns begin with is looked at, and nothing twice', async () => {
+  using source = temporaryDirectory();
+  const sandbox = sandboxWith(source, tree);
+  const asked: string[][] = [];
+  const list: Sandbox['list'] = (directories, limit) => {
+    asked.push([...directories].sort());
+    return sandbox.list(directories, limit);
+  };
+  await collect({ ...sandbox, list }, ['dist/deep/**', 'dist/*', 'distant/d.tgz']);
+  await collect({ ...sandbox, list }, ['dist/*', '*.deb']);
+  expect(asked).toEqual([['dist', 'distant/d.tgz'], ['']]);
+});
+
 test('no patterns: the sandbox is not even asked', async () => {
   using source = temporaryDirectory();
   const sandbox = sandboxWith(source, {});
