@@ -128,7 +128,12 @@ async function prepare(
   return { source: described, images: new Map(images) };
 }
 
-function openSandbox(id: string, { plan }: BuildRequest, { driver }: BuildTools, source: BuildSource): Sandbox {
+function openSandbox(
+  id: string,
+  { plan }: BuildRequest,
+  { driver }: BuildTools,
+  source: BuildSource,
+): Sandbox {
   return driver.open({
     id,
     limits: plan.limits,

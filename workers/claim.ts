@@ -1,0 +1,203 @@
+import { lstat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { BuildRecord, Reason, StepRecord } from '../src/build.ts';
+import { UsageError } from '../src/cli/exit.ts';
+import type { LogWriter } from '../src/logs.ts';
+import type { Claim, Result } from '../src/queue/claim.ts';
+import type { Records } from '../src/records.ts';
+import type { Storage } from '../src/storage/storage.ts';
+import { findWorkflow } from '../src/workflow/find.ts';
+import { parseWorkflow } from '../src/workflow/parse.ts';
+import type { Plan } from '../src/workflow/plan.ts';
+import { readWorkflow } from '../src/workflow/read.ts';
+import { createAbort } from './abort.ts';
+import { defaultArtifactCaps } from './artifacts.ts';
+import type { Budget } from './budget.ts';
+import { type BuildSource, runBuild } from './build.ts';
+import type { BuildEvents } from './events.ts';
+import type { Machine } from './machine.ts';
+import { SourceError } from './source.ts';
+import { storageArtifacts } from './storage-artifacts.ts';
+import type { UploadCache, UploadedTree } from './uploads.ts';
+
+/** What a worker runs its builds with. */
+export interface ClaimTools {
+  readonly machine: Machine;
+  readonly storage: Storage;
+  readonly records: Records;
+  readonly uploads: UploadCache;
+  readonly budget: Budget;
+  readonly openLog: (claim: Claim) => LogWriter;
+  readonly logCapBytes: number;
+  /** Aborts when the worker wants its builds back in the queue: the time to drain is over. */
+  readonly giveBack: AbortSignal;
+}
+
+/** Failures of the platform that another try, on another machine, may not have. */
+const transient: readonly Reason[] = ['sandbox', 'internal', 'registry', 'artifacts'];
+
+/** Runs a claimed build to its result. Never throws for what the build did. */
+export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result> {
+  const { spec, record, fence } = claim;
+  let tree: UploadedTree | undefined;
+  let plan: Plan;
+  try {
+    tree = await sourceOf(claim, tools);
+    plan = await planOf(claim, tree);
+  } catch (error) {
+    return refused(record, error);
+  }
+  const stop = AbortSignal.any([claim.canceled, claim.lost, tools.giveBack]);
+  let giveShareBack: () => void;
+  try {
+    giveShareBack = await tools.budget.take(plan.limits, stop);
+  } catch {
+    return claim.canceled.aborted ? canceled(record) : { kind: 'requeue', reason: 'the worker stopped' };
+  }
+  const abort = createAbort(plan.timeoutMs);
+  const log = tools.openLog(claim);
+  const onCancel = () => abort.request('canceled');
+  const onLost = () => {
+    abort.request('canceled');
+    abort.request('canceled');
+  };
+  claim.canceled.addEventListener('abort', onCancel);
+  for (const signal of [claim.lost, tools.giveBack]) signal.addEventListener('abort', onLost);
+  if (claim.canceled.aborted) onCancel();
+  if (claim.lost.aborted || tools.giveBack.aborted) onLost();
+  try {
+    const prefix = `builds/${spec.id}/attempts/${fence.attempt}/`;
+    const built = await runBuild(
+      {
+        plan: withEnvironment(plan, spec.environment),
+        repo: record.source.repo,
+        source: () => Promise.resolve(sourceFor(tree)),
+        logCapBytes: tools.logCapBytes,
+        artifactCaps: defaultArtifactCaps,
+        accepted: { id: spec.id, attempt: fence.attempt, createdAt: record.createdAt },
+      },
+      {
+        driver: tools.machine.driver,
+        resolveImage: (ref) => tools.machine.images.resolve(ref),
+        artifacts: storageArtifacts(tools.storage, `${prefix}artifacts/`),
+        events: eventsOf(claim, plan, log, tools.records),
+        abort,
+      },
+    );
+    if (tools.giveBack.aborted && !claim.canceled.aborted) {
+      return { kind: 'requeue', reason: 'the worker was stopped' };
+    }
+    await log.close();
+    return resultOf({
+      ...record,
+      ...built,
+      source: { ...built.source, ...record.source },
+      storage: { prefix },
+    });
+  } finally {
+    giveShareBack();
+    claim.canceled.removeEventListener('abort', onCancel);
+  }
+}
+
+async function sourceOf(
+  { spec }: Claim,
+  { uploads, storage }: ClaimTools,
+): Promise<UploadedTree | undefined> {
+  const { source } = spec;
+  if (source.kind === 'none') return undefined;
+  return uploads.use(source.digest, async () => (await storage.get(`uploads/${source.digest}.tar`)).body);
+}
+
+async function planOf({ spec }: Claim, tree: UploadedTree | undefined): Promise<Plan> {
+  if (spec.workflow !== undefined) return parseWorkflow(spec.workflow, 'workflow.yaml');
+  if (!tree) throw new UsageError('a build without a source needs a workflow');
+  await refuseSymlinks(tree.directory, workflowNames);
+  const file = await findWorkflow(tree.directory);
+  await refuseSymlinks(dirname(file), [basename(file)]);
+  return readWorkflow(file);
+}
+
+const workflowNames = ['.cofferdam', '.woodpecker'].flatMap((base) => [base, `${base}.yaml`, `${base}.yml`]);
+
+/** A stranger's tree is read here outside any sandbox: a symlink could lead to any file of this machine. */
+async function refuseSymlinks(directory: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const found = await lstat(join(directory, name)).catch(() => undefined);
+    if (found?.isSymbolicLink())
+      throw new UsageError(`${name} is a symlink; a workflow must be a file of the source`);
+  }
+}
+
+/** The build cannot begin: what was sent in is wrong, or is not to be had. */
+function refused(record: BuildRecord, error: unknown): Result {
+  const message = error instanceof Error ? error.message : String(error);
+  const finishedAt = new Date().toISOString();
+  if (error instanceof UsageError) {
+    return {
+      kind: 'finished',
+      record: { ...record, status: 'failed', reason: 'invalid', message, finishedAt },
+    };
+  }
+  const reason = error instanceof SourceError ? 'source' : 'internal';
+  const errored: BuildRecord = { ...record, status: 'errored', reason, message, finishedAt };
+  return reason === 'source'
+    ? { kind: 'finished', record: errored }
+    : { kind: 'infrastructure', record: errored, reason, message };
+}
+
+function canceled(record: BuildRecord): Result {
+  const finishedAt = new Date().toISOString();
+  return { kind: 'finished', record: { ...record, status: 'canceled', reason: 'canceled', finishedAt } };
+}
+
+function resultOf(record: BuildRecord): Result {
+  const { status, reason, message = '' } = record;
+  if (status === 'errored' && reason && transient.includes(reason)) {
+    return { kind: 'infrastructure', record, reason, message };
+  }
+  return { kind: 'finished', record };
+}
+
+function sourceFor(tree: UploadedTree | undefined): BuildSource {
+  return { directory: tree?.directory, hidden: [], git: {}, ...(tree && { lock: tree.lock }) };
+}
+
+function withEnvironment(plan: Plan, environment: Readonly<Record<string, string>>): Plan {
+  const [first, ...others] = plan.steps;
+  const add = (step: Plan['steps'][number]) => ({
+    ...step,
+    environment: { ...step.environment, ...environment },
+  });
+  return { ...plan, steps: [add(first), ...others.map(add)] };
+}
+
+/** What the build does, for those who follow it: the log, and the record at each step. */
+function eventsOf({ fence, record }: Claim, plan: Plan, log: LogWriter, records: Records): BuildEvents {
+  const startedAt = new Date().toISOString();
+  const steps = new Map<string, StepRecord>(plan.steps.map(({ name }) => [name, { name, status: 'queued' }]));
+  const first = plan.steps[0].name;
+  let step: string = first;
+  const say = (text: string) => log.append(step, Buffer.from(`[cofferdam: ${text}]\n`));
+  return {
+    progress: () => {},
+    // A log that cannot take a warning fails the next append too, which tells.
+    warning: (text) => void Promise.resolve(say(text)).catch(() => {}),
+    step: async (changed) => {
+      steps.set(changed.name, changed);
+      const workflows = [{ name: plan.name, status: 'running' as const, steps: [...steps.values()] }];
+      // A stale fence shows at the next write of the log, and at the verdict.
+      await records.progress(fence, { ...record, status: 'running', startedAt, workflows }).catch(() => {});
+    },
+    chunk: (name, chunk) => {
+      step = name;
+      return log.append(name, chunk);
+    },
+    cutBegins: () => {},
+    cutEnds: (bytes) => {
+      log.mark(bytes);
+      return say(`${bytes} bytes of the log were cut here`);
+    },
+    artifact: () => {},
+  };
+}

@@ -1,0 +1,148 @@
+import { availableParallelism, hostname, totalmem } from 'node:os';
+import pino, { type Logger } from 'pino';
+import { holderFile } from '../runtime/host/holder.ts';
+import { containBy } from '../runtime/images/contain.ts';
+import type { Config } from '../src/config.ts';
+import { openLogWriter } from '../src/logs/writer.ts';
+import type { Claim } from '../src/queue/claim.ts';
+import type { Consumer } from '../src/queue/consumer.ts';
+import { version } from '../src/version.ts';
+import { openQueue } from '../src/queue.ts';
+import { openRecords } from '../src/records.ts';
+import { connectRedis } from '../src/redis.ts';
+import { openStorage } from '../src/storage/storage.ts';
+import { createBudget } from './budget.ts';
+import { runClaim } from './claim.ts';
+import { type FitnessWatch, watchFitness } from './fitness.ts';
+import { openMachine } from './machine.ts';
+import { uploadCache } from './uploads.ts';
+
+export interface WorkerOptions {
+  readonly config: Config;
+  /** Unique among running workers; default the host's name. */
+  readonly id?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Builds side by side at most; default four for each processor. */
+  readonly slots?: number;
+  /** Shared out among builds by what they ask for; default four times what there is, as few builds use all they ask. */
+  readonly cpus?: number;
+  /** Default four fifths of what there is. */
+  readonly memoryBytes?: number;
+  /** No build is taken with less free disk; default 2 GiB. */
+  readonly headroomBytes?: number;
+  /** How long builds may go on after SIGTERM; then they go back to the queue. Default ten minutes. */
+  readonly drainMs?: number;
+}
+
+const GiB = 1024 ** 3;
+const sourcesCapBytes = 20 * GiB;
+const logCapBytes = 64 * 1024 ** 2;
+const fitnessEveryMs = 5_000;
+const trimEveryMs = 10 * 60_000;
+
+/**
+ * The worker process: takes builds from the queue until SIGTERM or SIGINT, then drains; a second signal gives running
+ * builds back to the queue at once. Returns the exit code.
+ */
+export async function runWorker(options: WorkerOptions): Promise<number> {
+  const { config } = options;
+  const logger = pino({ level: config.logLevel, name: 'worker' }, pino.destination(2));
+  const machine = openMachine(config.dataDir);
+  if (config.redisUrl === undefined) throw new TypeError('a worker needs COFFERDAM_REDIS_URL');
+  const redis = await connectRedis({ url: config.redisUrl, prefix: config.redisPrefix });
+  const storage = openStorage(config.store);
+  const records = openRecords(redis, storage);
+  const queue = openQueue(redis, records, {
+    caps: { project: config.projectConcurrency, group: 1 },
+    onTrouble: (error) => logger.warn({ err: error }, 'the queue is in trouble'),
+  });
+  const uploads = uploadCache({
+    dataDir: config.dataDir,
+    contain: containBy(holderFile),
+    capBytes: sourcesCapBytes,
+  });
+  const fitness = watchFitness({
+    dataDir: config.dataDir,
+    headroomBytes: options.headroomBytes ?? 2 * GiB,
+  });
+  const giveBack = new AbortController();
+  const tools = {
+    ...{ machine, storage, records, uploads, logCapBytes, giveBack: giveBack.signal },
+    budget: createBudget({
+      cpus: options.cpus ?? config.worker.cpus ?? availableParallelism() * 4,
+      memoryBytes: options.memoryBytes ?? config.worker.memoryBytes ?? totalmem() * 0.8,
+    }),
+    openLog: ({ fence, lost }: Claim) => openLogWriter({ redis, storage, fence, signal: lost }),
+  };
+  const slots = options.slots ?? availableParallelism() * 4;
+  const consumer = queue.consume(
+    {
+      id: options.id ?? hostname(),
+      host: hostname(),
+      version,
+      labels: { ...config.worker.labels, ...options.labels },
+      slots,
+    },
+    async (claim) => {
+      logger.info({ build: claim.spec.id, attempt: claim.fence.attempt }, 'build begins');
+      const result = await runClaim(claim, tools);
+      fitness.ended(result.kind === 'infrastructure' ? 'infrastructure' : 'other');
+      const end = result.kind === 'requeue' ? result.reason : result.record.status;
+      logger.info({ build: claim.spec.id, result: result.kind, end }, 'build ended');
+      return result;
+    },
+  );
+  const stopWatching = keepFit(consumer, fitness, slots, logger);
+  const trim = () => {
+    uploads.trim().catch((error: unknown) => logger.warn({ err: error }, 'old sources stay'));
+  };
+  trim();
+  const trimming = setInterval(trim, trimEveryMs);
+
+  await untilToldToStop((again) => {
+    if (again) giveBack.abort();
+  });
+  logger.info('draining: no more builds are taken');
+  stopWatching();
+  clearInterval(trimming);
+  const overdue = setTimeout(() => giveBack.abort(), options.drainMs ?? 10 * 60_000);
+  await consumer.pause();
+  await consumer.drained();
+  clearTimeout(overdue);
+  await consumer.close();
+  await queue.close();
+  records.close();
+  await redis.close();
+  logger.info('drained');
+  return 0;
+}
+
+/** Opens and closes the worker's slots as its fitness changes; returns what ends that. */
+function keepFit(consumer: Consumer, fitness: FitnessWatch, slots: number, logger: Logger): () => void {
+  let now: 'fit' | 'low-disk' | 'quarantined' = 'fit';
+  const look = async () => {
+    const found = fitness.check();
+    if (found.kind === now) return;
+    now = found.kind;
+    if (found.kind === 'fit') logger.info('takes builds again');
+    else logger.error({ why: found.kind }, `takes no builds: ${found.message}`);
+    await consumer.setSlots(found.kind === 'fit' ? slots : 0);
+  };
+  const timer = setInterval(() => {
+    look().catch((error: unknown) => logger.warn({ err: error }, 'cannot change the number of slots'));
+  }, fitnessEveryMs);
+  return () => clearInterval(timer);
+}
+
+/** Resolves at the first SIGTERM or SIGINT; tells of each one, and whether it is another. */
+function untilToldToStop(told: (again: boolean) => void): Promise<void> {
+  return new Promise((resolve) => {
+    let count = 0;
+    const onSignal = () => {
+      told(count++ > 0);
+      resolve();
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}
