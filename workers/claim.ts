@@ -1,7 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { BuildRecord, Reason, StepRecord } from '../src/build.ts';
-import { UsageError } from '../src/cli/exit.ts';
+import { UsageError } from '../src/usage.ts';
 import type { LogWriter } from '../src/logs.ts';
 import type { Claim, Result } from '../src/queue/claim.ts';
 import type { Records } from '../src/records.ts';

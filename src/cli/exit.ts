@@ -1,3 +1,5 @@
+import type { Status } from '../build.ts';
+
 /** Exit codes of every command; scripts rely on them. */
 export const exitCode = {
   passed: 0,
@@ -8,7 +10,13 @@ export const exitCode = {
   canceled: 130,
 } as const;
 
-/** The command line or a workflow file is wrong: exit code 2, the message alone, no stack. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
+/** The exit code of a command that waited for a build; one that has no verdict yet is no success. */
+export const statusCode: Record<Status, number> = {
+  passed: exitCode.passed,
+  failed: exitCode.failed,
+  errored: exitCode.errored,
+  timed_out: exitCode.timedOut,
+  canceled: exitCode.canceled,
+  queued: exitCode.errored,
+  running: exitCode.errored,
+};

@@ -6,7 +6,7 @@ import { ImageReferenceError } from '../../runtime/images/reference.ts';
 import type { Prunable, Removed } from '../../runtime/images/removal.ts';
 import { type ImageStore, imageStore, type ListedImage } from '../../runtime/images/store.ts';
 import { loadConfig } from '../config.ts';
-import { UsageError } from './exit.ts';
+import { UsageError } from '../usage.ts';
 import { size } from './format.ts';
 
 interface Json {

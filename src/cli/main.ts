@@ -1,24 +1,37 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError, loadConfig } from '../config.ts';
-import { exitCode, UsageError } from './exit.ts';
+import { version } from '../version.ts';
+import { exitCode } from './exit.ts';
+import { UsageError } from '../usage.ts';
 
 /**
  * One file a command; each exports `command()`. Loaded only when asked for: parsing the whole program would
  * cost more than starting a sandbox.
  */
 const commands: Record<string, () => Promise<{ readonly command: () => Command }>> = {
+  artifacts: () => import('./artifacts.ts'),
+  cancel: () => import('./cancel.ts'),
   doctor: () => import('./doctor.ts'),
   image: () => import('./image.ts'),
   lint: () => import('./lint.ts'),
+  logs: () => import('./logs.ts'),
+  ls: () => import('./ls.ts'),
+  retry: () => import('./retry.ts'),
   run: () => import('./run.ts'),
   schema: () => import('./schema.ts'),
+  serve: () => import('./serve.ts'),
+  show: () => import('./show.ts'),
+  submit: () => import('./submit.ts'),
+  token: () => import('./token.ts'),
+  up: () => import('./up.ts'),
+  worker: () => import('./worker.ts'),
 };
 
 /** Runs the command line; returns the exit code. The process edge: errors are shown here and nowhere else. */
 export async function main(argv: readonly string[]): Promise<number> {
   const program = new Command('cofferdam')
     .description('Runs builds in throwaway sandboxes that start in milliseconds and leave nothing behind.')
-    .version('0.1.0', '-V, --version')
+    .version(version, '-V, --version')
     .exitOverride();
   const wanted = commands[argv[0] ?? ''];
   const loaders = wanted ? [wanted] : Object.values(commands);

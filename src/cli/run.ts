@@ -7,7 +7,6 @@ import { runBuild } from '../../workers/build.ts';
 import { openMachine } from '../../workers/machine.ts';
 import { describeSource } from '../../workers/source.ts';
 import { artifactStore } from '../artifacts.ts';
-import type { Status } from '../build.ts';
 import { loadConfig } from '../config.ts';
 import { defaultLimits } from '../limits.ts';
 import { findWorkflow } from '../workflow/find.ts';
@@ -15,7 +14,8 @@ import type { Plan } from '../workflow/plan.ts';
 import { bytesOf, millisecondsOf } from '../workflow/quantity.ts';
 import { readWorkflow } from '../workflow/read.ts';
 import { createEvents } from './events.ts';
-import { exitCode, UsageError } from './exit.ts';
+import { statusCode } from './exit.ts';
+import { UsageError } from '../usage.ts';
 import { createOutput } from './output.ts';
 import { createScreen } from './screen.ts';
 
@@ -117,16 +117,6 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
   // An image may still be in the making for a build that is over: its tools end with this process.
   process.exit(statusCode[record.status]);
 }
-
-const statusCode: Record<Status, number> = {
-  passed: exitCode.passed,
-  failed: exitCode.failed,
-  errored: exitCode.errored,
-  timed_out: exitCode.timedOut,
-  canceled: exitCode.canceled,
-  queued: exitCode.errored,
-  running: exitCode.errored,
-};
 
 /** Splits `[DIR] -- CMD…`: commander drops the `--`, the raw words still have it. */
 function operands(

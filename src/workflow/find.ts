@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UsageError } from '../cli/exit.ts';
+import { UsageError } from '../usage.ts';
 
 const cannotRead = (path: string) => (error: NodeJS.ErrnoException) => {
   throw new UsageError(`cannot read ${path}: ${error.message}`, { cause: error });

@@ -1,4 +1,4 @@
-import { UsageError } from '../cli/exit.ts';
+import { UsageError } from '../usage.ts';
 
 /** One thing that is wrong in a workflow file, and where. */
 export interface Problem {

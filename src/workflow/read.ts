@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { UsageError } from '../cli/exit.ts';
+import { UsageError } from '../usage.ts';
 import { maxFileBytes, parseWorkflow } from './parse.ts';
 import type { Plan } from './plan.ts';
 import { WorkflowError } from './problem.ts';

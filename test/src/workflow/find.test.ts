@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { UsageError } from '../../../src/cli/exit.ts';
+import { UsageError } from '../../../src/usage.ts';
 import { findWorkflow, listWorkflows } from '../../../src/workflow/find.ts';
 
 let dir: string;
