@@ -231,7 +231,13 @@ export function sandboxContract(
         await using sandbox = open();
         const box = start(sandbox);
         box.signal(signal);
-        const exit = await box.run(shell('echo up; sleep 20'), () => box.signal(signal));
+        // dash forgets a SIGINT that comes just before it starts a program, so it is asked again.
+        let asking: NodeJS.Timeout | undefined;
+        const exit = await box.run(shell('echo up; sleep 20'), () => {
+          box.signal(signal);
+          asking = setInterval(() => box.signal(signal), 100);
+        });
+        clearInterval(asking);
         expect(exit).toEqual(code(status));
         expect(await tell(box, 'echo on')).toEqual({ exit: code(0), output: 'on\n' });
       });
