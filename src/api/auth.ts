@@ -1,0 +1,60 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Scope, Token, Tokens } from '../tokens.ts';
+import type { Reach } from './availability.ts';
+import { Problem } from './problem.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What a token must be allowed to do; `none`: the route needs no token. Every route names one. */
+    access?: Scope | 'none';
+  }
+  interface FastifyRequest {
+    /** Whose request it is; on routes with access `none` nobody's. */
+    token: Token | undefined;
+  }
+}
+
+const challenge = 'Bearer realm="cofferdam"';
+
+/**
+ * Lets a request through when its bearer token (RFC 6750) has the scope that the route names: 401 without a token
+ * that is known, 403 without the scope. Runs before the body is read. A route without `config.access` is a mistake
+ * and stops the start.
+ */
+export function requireTokens(app: FastifyInstance, tokens: Tokens, reach: Reach): void {
+  app.decorateRequest('token', undefined);
+  app.addHook('onRoute', ({ method, url, config }) => {
+    if (!config?.access) throw new TypeError(`${String(method)} ${url}: config.access is missing`);
+  });
+  app.addHook('onRequest', async (request) => {
+    const { access } = request.routeOptions.config;
+    if (request.is404 || access === undefined || access === 'none') return;
+    const secret = bearer(request);
+    const token = await reach(() => tokens.verify(secret));
+    if (!token) {
+      throw new Problem(401, 'the token is not known, or was revoked', {
+        headers: { 'www-authenticate': `${challenge}, error="invalid_token"` },
+      });
+    }
+    if (!token.scopes.includes(access) && !token.scopes.includes('admin')) {
+      throw new Problem(403, `the token lacks the scope ${access}`, {
+        headers: { 'www-authenticate': `${challenge}, error="insufficient_scope", scope="${access}"` },
+      });
+    }
+    request.token = token;
+  });
+}
+
+/** The token's owner, on a route that needs one. */
+export function tokenOf({ token }: FastifyRequest): Token {
+  if (!token) throw new TypeError('a route with access none has no token');
+  return token;
+}
+
+function bearer(request: FastifyRequest): string {
+  const found = /^Bearer +(cof_[A-Za-z0-9_-]{43}) *$/i.exec(request.headers.authorization ?? '')?.[1];
+  if (found !== undefined) return found;
+  throw new Problem(401, 'send a token: Authorization: Bearer cof_…', {
+    headers: { 'www-authenticate': challenge },
+  });
+}

@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto';
+import { Type } from 'typebox';
+import type { BuildRecord } from '../build.ts';
+import { tokenOf } from './auth.ts';
+import { Problem } from './problem.ts';
+import { Build, type PublicBuild, Status } from './record.ts';
+import { named } from './schema.ts';
+import type { App, Context } from './service.ts';
+
+/** The id of a build in a path. Not held to its pattern: what is no id is an unknown one, 404. */
+export const BuildPath = Type.Object({ id: Type.String({ description: 'ULID of the build.' }) });
+
+/** A page of builds, newest first. */
+export const BuildPage = Type.Object(
+  {
+    builds: Type.Array(named(Build)),
+    next: Type.Optional(Type.String({ description: 'The cursor of the next page, when there is one.' })),
+  },
+  { $id: 'BuildPage' },
+);
+
+const instant = (description: string) => Type.Optional(Type.String({ format: 'date-time', description }));
+
+const ListQuery = Type.Object(
+  {
+    project: Type.Optional(Type.String()),
+    branch: Type.Optional(Type.String({ description: 'The ref of the source; needs `project`.' })),
+    status: Type.Optional(Type.Enum(Status.enum)),
+    before: instant('Created before.'),
+    after: instant('Created after.'),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 25 })),
+    cursor: Type.Optional(Type.String({ maxLength: 200 })),
+  },
+  { additionalProperties: false },
+);
+
+const read = { config: { access: 'read' } } as const;
+const submit = { config: { access: 'submit' } } as const;
+
+/** `/v1/builds`: lists, single builds, cancel and retry. Making one is in submit.ts. */
+export function builds(app: App, { records, queue, reach }: Context): void {
+  app.get(
+    '/v1/builds',
+    {
+      ...read,
+      schema: {
+        operationId: 'listBuilds',
+        summary: 'List builds, newest first',
+        tags: ['builds'],
+        querystring: ListQuery,
+        response: { 200: named(BuildPage) },
+      },
+    },
+    async (request, reply) => {
+      const { limit = 25, cursor, ...filter } = request.query;
+      if (filter.branch !== undefined && filter.project === undefined) {
+        throw new Problem(400, 'a branch is one of a project', {
+          places: [{ parameter: 'project', detail: 'is missing' }],
+        });
+      }
+      const page = await reach(() =>
+        records.list(filter, { limit, ...(cursor !== undefined && { cursor }) }),
+      );
+      if (page.next !== undefined) {
+        const query = new URLSearchParams({ ...filter, limit: String(limit), cursor: page.next });
+        reply.header('link', `</v1/builds?${query.toString()}>; rel="next"`);
+      }
+      return { ...page, builds: page.builds.map(publicRecord) };
+    },
+  );
+
+  app.get(
+    '/v1/builds/:id',
+    {
+      ...read,
+      schema: {
+        operationId: 'getBuild',
+        summary: 'Show a build; while it is queued, also why it waits',
+        tags: ['builds'],
+        params: BuildPath,
+        response: { 200: named(Build), 304: Type.Null({ description: 'Not changed since If-None-Match.' }) },
+      },
+    },
+    async (request, reply) => {
+      const { record } = await knownBuild({ records, reach }, request.params.id);
+      const waiting = record.status === 'queued' ? await reach(() => queue.why(record.id)) : undefined;
+      const build = { ...publicRecord(record), ...(waiting !== undefined && { waiting }) };
+      const etag = `"${createHash('sha256').update(JSON.stringify(build)).digest('base64url')}"`;
+      reply.header('etag', etag).header('cache-control', 'no-cache');
+      if (isFresh(request.headers['if-none-match'], etag)) return reply.code(304).send(null);
+      return reply.send(build);
+    },
+  );
+
+  app.post(
+    '/v1/builds/:id/cancel',
+    {
+      ...submit,
+      schema: {
+        operationId: 'cancelBuild',
+        summary: 'Cancel a build; one that is finished stays as it is',
+        tags: ['builds'],
+        params: BuildPath,
+        response: {
+          200: named(Build, 'The build is finished, by this call or before it.'),
+          202: named(Build, 'The build runs and was told to end.'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      await knownBuild({ records, reach }, id);
+      const outcome = await reach(() => queue.cancel(id));
+      const { record } = await knownBuild({ records, reach }, id);
+      return reply.code(outcome === 'canceling' ? 202 : 200).send(publicRecord(record));
+    },
+  );
+
+  app.post(
+    '/v1/builds/:id/retry',
+    {
+      ...submit,
+      schema: {
+        operationId: 'retryBuild',
+        summary: 'Build the same again, as a new build',
+        tags: ['builds'],
+        params: BuildPath,
+        response: { 202: named(Build, 'The new build; Location is its address.') },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      await knownBuild({ records, reach }, id);
+      const record = await reach(() => queue.retry(id, tokenOf(request).id));
+      return reply.code(202).header('location', `/v1/builds/${record.id}`).send(publicRecord(record));
+    },
+  );
+}
+
+/** A build by its id. Throws Problem (404). */
+export async function knownBuild({ records, reach }: Pick<Context, 'records' | 'reach'>, id: string) {
+  const unknown = new Problem(404, `no build has the id '${id.slice(0, 100)}'`);
+  if (!/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/.test(id)) throw unknown;
+  const stored = await reach(() => records.get(id));
+  if (!stored) throw unknown;
+  return stored;
+}
+
+/** The record without what only the service needs to know. */
+export function publicRecord({ storage: _storage, ...record }: BuildRecord): PublicBuild {
+  return record;
+}
+
+/** Whether an If-None-Match header names this version (RFC 9110, 13.1.2: weak comparison). */
+export function isFresh(ifNoneMatch: string | undefined, etag: string): boolean {
+  const names = ifNoneMatch?.split(',').map((each) => each.trim().replace(/^W\//, '')) ?? [];
+  return names.includes('*') || names.includes(etag);
+}

@@ -1,0 +1,102 @@
+import type { BuildRecord } from '../build.ts';
+import { createBell } from '../logs/bell.ts';
+import { type LogPosition, LogRestarted } from '../logs.ts';
+import { type FramedEntry, type LogFormat, ndjson, serverSentEvent } from './entry.ts';
+import type { LogCursor } from './hub.ts';
+import type { RecordView } from './watch.ts';
+
+/** What a follower of one build reads from. `wake` is called when there may be something new. */
+export interface Sources {
+  readonly log: (from: LogPosition, wake: () => void) => LogCursor;
+  readonly record: (wake: () => void) => RecordView;
+  /** The record of the finished build. */
+  readonly final: () => Promise<BuildRecord>;
+}
+
+export interface FollowOptions {
+  readonly format: LogFormat;
+  /** A number is a byte of the attempt that runs, or will be the first. */
+  readonly from: number | LogPosition;
+  readonly signal: AbortSignal;
+  readonly heartbeatMs: number;
+}
+
+/** The id of the last event: who reconnects with it has seen all. */
+export const endId = 'end';
+
+const reconnectMs = 2000;
+
+/**
+ * A build as it goes on, until it is finished or `signal` is aborted: every byte of the log once and in order, its status
+ * and steps as they change, and last its record. When the platform tries a build again, the log begins anew, and its
+ * events say so by their `attempt`. Silence is broken by a comment (an empty line in NDJSON), so that proxies and
+ * clients can tell it from a dead connection.
+ *
+ * Plain text is the log alone, of one attempt: there it throws LogRestarted.
+ */
+export async function* followBuild(
+  sources: Sources,
+  { format, from, signal, heartbeatMs }: FollowOptions,
+): AsyncGenerator<Buffer> {
+  const bell = createBell();
+  signal.addEventListener('abort', bell.ring);
+  const view = sources.record(bell.ring);
+  const cursor = logCursor(sources, { from, restarts: format !== 'plain' }, bell.ring);
+  try {
+    if (format === 'event-stream') yield Buffer.from(`retry: ${reconnectMs}\n\n`);
+    while (!signal.aborted) {
+      bell.muffle();
+      const changes = format === 'plain' ? [] : view.changes();
+      if (changes.length > 0) {
+        yield Buffer.from(changes.map(({ type, event }) => encode(format, type, event)).join(''));
+      }
+      const entry = cursor.next(view.state());
+      if (entry === 'end') {
+        if (format === 'plain') return;
+        yield Buffer.from(encode(format, 'end', { record: await sources.final() }, endId));
+        return;
+      }
+      if (entry === 'wait') {
+        const silentAt = performance.now() + heartbeatMs - timerInaccuracyMs;
+        await bell.heard(heartbeatMs);
+        if (format !== 'plain' && performance.now() >= silentAt) yield breaks[format];
+      } else yield entry.frame(format);
+    }
+  } finally {
+    signal.removeEventListener('abort', bell.ring);
+    cursor.close();
+    view.close();
+    bell.ring();
+  }
+}
+
+const timerInaccuracyMs = 2;
+const breaks = { 'event-stream': Buffer.from(': still here\n\n'), ndjson: Buffer.from('\n') };
+
+/** The log of the attempt that runs, and with `restarts` of the next ones when the platform tries again. */
+function logCursor(
+  sources: Sources,
+  { from, restarts }: { readonly from: number | LogPosition; readonly restarts: boolean },
+  wake: () => void,
+) {
+  let cursor = typeof from === 'number' ? undefined : sources.log(from, wake);
+  return {
+    next: ({ attempt, finished }: ReturnType<RecordView['state']>): FramedEntry | 'wait' | 'end' => {
+      if (!cursor && attempt === 0) return finished ? 'end' : 'wait';
+      cursor ??= sources.log({ attempt, offset: Number(from) }, wake);
+      try {
+        return cursor.next();
+      } catch (error) {
+        if (!restarts || !(error instanceof LogRestarted)) throw error;
+        cursor.close();
+        cursor = sources.log({ attempt: error.attempt, offset: 0 }, wake);
+        return cursor.next();
+      }
+    },
+    close: () => cursor?.close(),
+  };
+}
+
+function encode(format: LogFormat, type: string, event: object, id?: string): string {
+  return format === 'ndjson' ? ndjson(type, event) : serverSentEvent(type, event, id);
+}

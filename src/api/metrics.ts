@@ -1,0 +1,159 @@
+import type { FastifyInstance } from 'fastify';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Type } from 'typebox';
+import type { BuildRecord } from '../build.ts';
+import type { QueueStats } from '../queue/stats.ts';
+import type { App, Context } from './service.ts';
+
+const phases = ['prepare', 'sandbox', 'run', 'collect', 'destroy'] as const;
+
+/** From a sandbox's milliseconds to a build's hour, in seconds. */
+const phaseBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600];
+const waitBuckets = [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400];
+const httpBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
+
+/** `/metrics` in the text format of Prometheus. Returns what counts a build that ended. */
+export function metrics(app: App, { queue, redis, reach, streams }: Context): (record: BuildRecord) => void {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  measureRequests(app, registry);
+  const queueStats = queueGauges(registry);
+  const redisUp = new Gauge({ name: 'cofferdam_redis_up', help: '1 while Redis answers.', registers });
+  const redisPing = new Gauge({
+    name: 'cofferdam_redis_ping_seconds',
+    help: 'Time of the last answer of Redis.',
+    registers,
+  });
+  const followers = new Gauge({
+    name: 'cofferdam_log_followers',
+    help: 'Open log streams of this process.',
+    registers,
+  });
+
+  const observe = async (): Promise<void> => {
+    followers.set(streams.count);
+    try {
+      const began = performance.now();
+      await reach(() => redis.client.ping());
+      redisPing.set((performance.now() - began) / 1000);
+      queueStats(await reach(() => queue.stats()));
+      redisUp.set(1);
+    } catch (error) {
+      // Metrics are wanted most when Redis is away; the queue's are not known then.
+      redisUp.set(0);
+      queueStats(undefined);
+      app.log.debug({ err: error }, 'no metrics of the queue');
+    }
+  };
+
+  app.get(
+    '/metrics',
+    {
+      config: { access: 'none', rateLimit: false },
+      schema: {
+        operationId: 'getMetrics',
+        summary: 'Metrics for Prometheus',
+        tags: ['service'],
+        response: {
+          200: { description: 'Text format 0.0.4.', content: { 'text/plain': { schema: Type.String() } } },
+        },
+      },
+    },
+    async (_request, reply) => {
+      await observe();
+      return reply.type(registry.contentType).send(await registry.metrics());
+    },
+  );
+
+  return finishedBuilds(registry);
+}
+
+function measureRequests(app: FastifyInstance, registry: Registry): void {
+  const durations = new Histogram({
+    name: 'cofferdam_http_request_duration_seconds',
+    help: 'Time to answer requests; log streams last as long as somebody follows.',
+    labelNames: ['method', 'route', 'status'],
+    buckets: httpBuckets,
+    registers: [registry],
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    // The pattern, not the path: its values are bounded.
+    const route = request.routeOptions.url ?? 'unknown';
+    const labels = { method: request.method, route, status: String(reply.statusCode) };
+    durations.observe(labels, reply.elapsedTime / 1000);
+    done();
+  });
+}
+
+function queueGauges(registry: Registry): (stats: QueueStats | undefined) => void {
+  const registers = [registry];
+  const depth = new Gauge({
+    name: 'cofferdam_queue_builds',
+    help: 'Builds that are not finished, by state.',
+    labelNames: ['state'],
+    registers,
+  });
+  const oldest = new Gauge({
+    name: 'cofferdam_queue_oldest_wait_seconds',
+    help: 'How long the oldest build that could run has waited.',
+    registers,
+  });
+  const workers = new Gauge({ name: 'cofferdam_workers', help: 'Live workers.', registers });
+  const slots = new Gauge({
+    name: 'cofferdam_worker_slots',
+    help: 'Builds that all live workers run side by side.',
+    labelNames: ['state'],
+    registers,
+  });
+
+  return (stats) => {
+    for (const gauge of [depth, oldest, workers, slots]) gauge.reset();
+    if (!stats) return;
+    for (const state of ['delayed', 'waiting', 'ready', 'running'] as const)
+      depth.set({ state }, stats[state]);
+    const since = stats.oldestWaitingSince;
+    oldest.set(since === undefined ? 0 : Math.max(0, Date.now() - Date.parse(since)) / 1000);
+    workers.set(stats.workers.length);
+    const sum = (of: (worker: QueueStats['workers'][number]) => number) =>
+      stats.workers.reduce((total, worker) => total + of(worker), 0);
+    slots.set(
+      { state: 'all' },
+      sum((worker) => worker.slots),
+    );
+    slots.set(
+      { state: 'busy' },
+      sum((worker) => worker.running),
+    );
+  };
+}
+
+function finishedBuilds(registry: Registry): (record: BuildRecord) => void {
+  const registers = [registry];
+  const finished = new Counter({
+    name: 'cofferdam_builds_finished_total',
+    help: 'Builds that ended since this process started, by any worker.',
+    labelNames: ['status', 'reason'],
+    registers,
+  });
+  const wait = new Histogram({
+    name: 'cofferdam_build_wait_seconds',
+    help: 'From the submit of a build to its last start.',
+    buckets: waitBuckets,
+    registers,
+  });
+  const phase = new Histogram({
+    name: 'cofferdam_build_phase_seconds',
+    help: 'Time that builds spent in each phase.',
+    labelNames: ['phase'],
+    buckets: phaseBuckets,
+    registers,
+  });
+
+  return ({ status, reason, createdAt, startedAt, timings }) => {
+    finished.inc({ status, reason: reason ?? '' });
+    if (startedAt === undefined) return;
+    wait.observe(Math.max(0, Date.parse(startedAt) - Date.parse(createdAt)) / 1000);
+    for (const name of phases) phase.observe({ phase: name }, timings[`${name}Ms`] / 1000);
+  };
+}

@@ -1,0 +1,133 @@
+import { Type } from 'typebox';
+import type { BuildRecord } from '../build.ts';
+import { named } from './schema.ts';
+
+const instant = (description?: string) =>
+  Type.String({ format: 'date-time', ...(description !== undefined && { description }) });
+const count = (description?: string) =>
+  Type.Integer({ minimum: 0, ...(description !== undefined && { description }) });
+
+/** The states of a build, for records and for filters of lists. */
+export const Status = Type.Enum(
+  ['queued', 'running', 'passed', 'failed', 'errored', 'canceled', 'timed_out'] as const,
+  {
+    $id: 'Status',
+    description: '`failed` is the code that was built; `errored` is what it was built on.',
+  },
+);
+
+const Reason = Type.String({
+  description:
+    'Why it ended so: exit, oom, disk, pids, timeout, canceled, invalid, image, source, worker-lost, …',
+});
+
+const StepRecord = Type.Object(
+  {
+    name: Type.String(),
+    status: Type.Enum([
+      'queued',
+      'running',
+      'passed',
+      'failed',
+      'errored',
+      'canceled',
+      'timed_out',
+      'skipped',
+    ]),
+    exitCode: Type.Optional(Type.Integer()),
+    reason: Type.Optional(Reason),
+    image: Type.Optional(Type.Object({ ref: Type.String(), digest: Type.String() })),
+    startedAt: Type.Optional(instant()),
+    finishedAt: Type.Optional(instant()),
+  },
+  { $id: 'Step' },
+);
+
+const Attempt = Type.Object(
+  {
+    attempt: Type.Integer({ minimum: 1 }),
+    worker: Type.String(),
+    startedAt: instant(),
+    finishedAt: Type.Optional(instant()),
+    status: Type.Optional(named(Status)),
+    reason: Type.Optional(Reason),
+    message: Type.Optional(Type.String()),
+  },
+  {
+    $id: 'Attempt',
+    description: 'One try of a worker; the platform tries again when it was at fault itself.',
+  },
+);
+
+/** What a build left for its user. */
+export const Artifact = Type.Object(
+  {
+    path: Type.String({ description: 'Relative to the workspace.', examples: ['dist/a.tgz'] }),
+    size: count('Bytes.'),
+    sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+  },
+  { $id: 'Artifact' },
+);
+
+const milliseconds = ['queuedMs', 'prepareMs', 'sandboxMs', 'runMs', 'collectMs', 'destroyMs'] as const;
+
+/** What users see of a build. */
+export type PublicBuild = Omit<BuildRecord, 'storage'> & {
+  /** Why it waits. */
+  readonly waiting?: string;
+};
+
+const BuildDocument = Type.Object(
+  {
+    id: Type.String({ description: 'ULID.', pattern: '^[0-7][0-9A-HJKMNP-TV-Z]{25}$' }),
+    project: Type.String(),
+    status: named(Status),
+    reason: Type.Optional(Reason),
+    message: Type.Optional(Type.String({ description: 'For `errored`: what went wrong and what to do.' })),
+    attempt: count('Tries so far; 0 until a worker takes the build.'),
+    attempts: Type.Optional(Type.Array(named(Attempt))),
+    source: Type.Object({
+      repo: Type.String(),
+      ref: Type.Optional(Type.String()),
+      sha: Type.Optional(Type.String()),
+    }),
+    trigger: Type.Object({ kind: Type.String() }),
+    priority: Type.Optional(Type.Integer({ minimum: 0, maximum: 9 })),
+    labels: Type.Optional(
+      Type.Unsafe<Record<string, string>>({ type: 'object', additionalProperties: { type: 'string' } }),
+    ),
+    group: Type.Optional(Type.String()),
+    notBefore: Type.Optional(instant()),
+    retryOf: Type.Optional(Type.String({ description: 'The build that this one repeats.' })),
+    createdAt: instant(),
+    startedAt: Type.Optional(instant()),
+    finishedAt: Type.Optional(instant()),
+    timings: Type.Object(
+      Object.fromEntries(milliseconds.map((name) => [name, Type.Number({ minimum: 0 })])),
+      {
+        description: 'Milliseconds spent in each phase.',
+      },
+    ),
+    usage: Type.Object({
+      cpuSeconds: Type.Number({ minimum: 0 }),
+      memoryPeakBytes: count(),
+      diskPeakBytes: count(),
+    }),
+    workflows: Type.Array(
+      Type.Object({ name: Type.String(), status: named(Status), steps: Type.Array(named(StepRecord)) }),
+    ),
+    artifacts: Type.Array(named(Artifact)),
+    log: Type.Object({ bytes: count(), truncated: Type.Boolean(), cutBytes: count() }),
+    waiting: Type.Optional(
+      Type.String({
+        description: 'Why a queued build waits, in one sentence; only when it is asked for alone.',
+      }),
+    ),
+  },
+  { $id: 'Build' },
+);
+
+/** The document of a PublicBuild. */
+export const Build = Type.Unsafe<PublicBuild>(BuildDocument);
+
+export const recordSchemas = [Status, StepRecord, Attempt, Artifact, Build];

@@ -1,0 +1,43 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { BuildRecord } from '../build.ts';
+import type { LogReader } from '../logs.ts';
+import type { Queue } from '../queue.ts';
+import type { Records } from '../records.ts';
+import type { RedisHandle } from '../redis.ts';
+import type { Storage } from '../storage/storage.ts';
+import type { Tokens } from '../tokens.ts';
+import type { Reach } from './availability.ts';
+import type { LogHub } from './hub.ts';
+import type { Streams } from './closing.ts';
+import type { RecordView } from './watch.ts';
+
+/** What the API stands on. */
+export interface Service {
+  readonly redis: RedisHandle;
+  readonly storage: Storage;
+  readonly records: Records;
+  readonly queue: Queue;
+  readonly logs: LogReader;
+  readonly tokens: Tokens;
+}
+
+/** What the resources share besides. */
+export interface Context extends Service {
+  readonly reach: Reach;
+  readonly streams: Streams;
+  readonly hub: LogHub;
+  readonly watch: (first: BuildRecord, wake: () => void) => RecordView;
+  readonly spoolDir: string;
+  readonly uploadMaxBytes: number;
+  readonly heartbeatMs: number;
+}
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;

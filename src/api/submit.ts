@@ -1,0 +1,112 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { Readable } from 'node:stream';
+import { type Static, Type } from 'typebox';
+import { monotonicFactory } from 'ulid';
+import type { BuildSource, BuildSpec } from '../spec.ts';
+import { tokenOf } from './auth.ts';
+import { publicRecord } from './builds.ts';
+import { Problem } from './problem.ts';
+import { Build } from './record.ts';
+import { named } from './schema.ts';
+import type { App, Context } from './service.ts';
+import { checkWorkflow, isSubmission, Submission, submissionOfQuery, TarQuery } from './submission.ts';
+import { encodingOf, tarTypes } from './tarball.ts';
+import { keepUpload, uploadKey } from './uploads.ts';
+
+const IdempotencyKey = Type.Object({
+  'idempotency-key': Type.Optional(
+    Type.String({
+      pattern: '^[!-~]{1,255}$',
+      description: 'A key of your choice: the same key again within 24 hours answers with the build it made.',
+    }),
+  ),
+});
+
+const nextId = monotonicFactory();
+
+const Tar = Type.String({ format: 'binary', description: 'A working tree.' });
+
+/** `POST /v1/builds`: asks for a build. It is on disk (as far as Redis is told to) when 202 is answered. */
+export function submit(app: App, context: Context): void {
+  const { queue, reach } = context;
+  app.post(
+    '/v1/builds',
+    {
+      config: { access: 'submit' },
+      schema: {
+        operationId: 'submitBuild',
+        summary: 'Submit a build, of an upload, of the tar in the body, or without a source',
+        tags: ['builds'],
+        querystring: TarQuery,
+        headers: IdempotencyKey,
+        body: {
+          content: {
+            'application/json': { schema: named(Submission) },
+            ...Object.fromEntries(tarTypes.map((type) => [type, { schema: Tar }])),
+          },
+        },
+        response: { 202: named(Build, 'Accepted; Location is the address of the build.') },
+      },
+    },
+    async (request, reply) => {
+      const { body, query, headers } = request;
+      const { submission, source } = await read(context, body, query, headers);
+      const spec = specOf(submission, source, tokenOf(request).id);
+      const { record, created } = await reach(() => queue.submit(spec, headers['idempotency-key']));
+      reply.code(202).header('location', `/v1/builds/${record.id}`);
+      if (!created) reply.header('idempotent-replayed', 'true');
+      return reply.send(publicRecord(record));
+    },
+  );
+}
+
+/** The submission in a body of any kind, and its source in storage. Throws Problem. */
+async function read(
+  context: Context,
+  body: unknown,
+  query: Static<typeof TarQuery>,
+  headers: IncomingHttpHeaders,
+): Promise<{ submission: Submission; source: BuildSource }> {
+  if (body instanceof Readable) {
+    const submission = submissionOfQuery(query);
+    const encoding = encodingOf(headers['content-type'], headers['content-encoding']);
+    const upload = await keepUpload(context, body, encoding);
+    return { submission, source: { kind: 'upload', ...upload, ...submission.sourceInfo } };
+  }
+  if (!isSubmission(body)) throw new TypeError('the validator let through what is no submission');
+  const [parameter] = Object.keys(query);
+  if (parameter !== undefined) {
+    throw new Problem(400, 'the query is for a body that is a tar; say it in the JSON', {
+      places: [{ parameter, detail: 'goes into the body' }],
+    });
+  }
+  checkWorkflow(body);
+  return { submission: body, source: await sourceOf(context, body) };
+}
+
+async function sourceOf({ storage }: Context, { source, sourceInfo }: Submission): Promise<BuildSource> {
+  if (source.kind === 'none') return source;
+  const upload = await storage.head(uploadKey(source.digest));
+  if (!upload) {
+    throw new Problem(422, `there is no such upload; PUT the tar to /v1/uploads/${source.digest} first`, {
+      places: [{ pointer: '#/source/digest', detail: 'is not known' }],
+    });
+  }
+  return { ...source, bytes: upload.bytes, ...sourceInfo };
+}
+
+function specOf(submission: Submission, source: BuildSource, requestedBy: string): BuildSpec {
+  const { project, workflow, environment = {}, priority = 5, labels = {}, group, notBefore } = submission;
+  return {
+    id: nextId(),
+    project,
+    source,
+    environment,
+    priority,
+    labels,
+    requestedBy,
+    ...(workflow !== undefined && { workflow }),
+    ...(group !== undefined && { group }),
+    ...(notBefore !== undefined && { notBefore: new Date(notBefore).toISOString() }),
+  };
+}
