@@ -33,6 +33,7 @@ test('the census sees a running sandbox', async () => {
   const before = census(place.dataDir);
   const sandbox = place.open({ limits: ext4Limits });
   await sh(sandbox, '(setsid sleep 1000 &)');
+  await expect.poll(() => census(place.dataDir)['processes']?.join()).toMatch(/uid 1879\d+: sleep 1000/);
   const during = census(place.dataDir);
   for (const kind of ['cgroups', 'processes', 'networks', 'mounts', 'loops']) {
     expect
@@ -42,7 +43,6 @@ test('the census sees a running sandbox', async () => {
       )
       .not.toEqual([]);
   }
-  expect(during['processes']?.join()).toMatch(/uid 1879\d+: sleep 1000/);
 });
 
 const busyWorker = join(import.meta.dirname, 'busy-worker.ts');
@@ -76,6 +76,7 @@ test.each([...early, ...late])('a worker killed after %i ms leaves nothing', asy
 // As systemd makes them at boot; where they are private, nothing could be seen.
 test('mounts do not reach a host whose mounts are shared', async () => {
   await using place = lab();
+  const before = census(place.dataDir);
   const script = 'mount --make-rshared / && exec "$@"';
   const worker = startProcess(
     {
@@ -91,6 +92,7 @@ test('mounts do not reach a host whose mounts are shared', async () => {
   await once(worker, 'close');
   expect(seen).toMatch(/ shared:\d+ /);
   expect(seen).not.toContain(place.dataDir);
+  await expectSameCensus(place.dataDir, before);
 });
 
 const children = (pid: number) =>
