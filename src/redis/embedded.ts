@@ -44,8 +44,13 @@ export async function startEmbeddedRedis(directory: string, start: StartProcess)
   }
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await untilAlive(directory, socket, start);
-  const path = socket.split('/').map(encodeURIComponent).join('/');
-  return { url: `redis+unix://${path}`, stop: () => stop(socket) };
+  return { url: embeddedRedisUrl(directory), stop: () => stop(socket) };
+}
+
+/** Where the server of a directory is to be found, whether it runs or not. */
+export function embeddedRedisUrl(directory: string): string {
+  const path = join(directory, 'redis.sock').split('/').map(encodeURIComponent).join('/');
+  return `redis+unix://${path}`;
 }
 
 async function untilAlive(directory: string, socket: string, start: StartProcess): Promise<void> {

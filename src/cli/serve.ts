@@ -1,0 +1,103 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Command, Option } from 'commander';
+import pino, { type Logger } from 'pino';
+import { createServer } from '../api/server.ts';
+import { type Config, loadConfig } from '../config.ts';
+import { openLogReader } from '../logs/reader.ts';
+import { openQueue, type Queue } from '../queue.ts';
+import { openRecords } from '../records.ts';
+import { connectRedis } from '../redis.ts';
+import { openStorage } from '../storage/storage.ts';
+import { openTokens } from '../tokens.ts';
+import { placesIn, redisUrlOf } from '../up/place.ts';
+import { endWithParent } from '../up/supervised.ts';
+import { version } from '../version.ts';
+
+/** `cofferdam serve`: the HTTP API. */
+export function command(): Command {
+  return new Command('serve')
+    .summary('run the API of the service alone')
+    .description(
+      'Answers the HTTP API at COFFERDAM_LISTEN, for the queue of COFFERDAM_REDIS_URL (default: that of cofferdam up ' +
+        'on this machine) and the archive at COFFERDAM_STORE. Its log, as JSON, is on stdout.',
+    )
+    .addOption(new Option('--supervised', 'end when stdin is closed').hideHelp())
+    .action(serve);
+}
+
+async function serve({ supervised }: { readonly supervised?: true }): Promise<void> {
+  const config = loadConfig();
+  const logger = pino({ name: 'serve', level: config.logLevel });
+  const stopped = signalled();
+  if (supervised) endWithParent();
+
+  await using open = new AsyncDisposableStack();
+  const redis = open.adopt(
+    await connectRedis({ url: redisUrlOf(config), prefix: config.redisPrefix }),
+    (each) => each.close(),
+  );
+  const storage = openStorage(config.store);
+  const records = open.adopt(openRecords(redis, storage), (each) => each.close());
+  const onTrouble = (error: unknown) => logger.warn({ err: error }, 'the queue has trouble');
+  const caps = { project: config.projectConcurrency, group: 1 };
+  const queue = open.adopt(openQueue(redis, records, { caps, onTrouble }), (each) => each.close());
+  const stopTicking = tickEverySecond(queue, onTrouble);
+  open.defer(stopTicking);
+  const logs = open.adopt(openLogReader({ redis, storage, records }), (each) => each.close());
+  const { dataDir, uploadMaxBytes, rateLimit } = config;
+  const app = open.adopt(
+    await createServer(
+      { redis, storage, records, queue, logs, tokens: openTokens(redis) },
+      { dataDir, version, logger, uploadMaxBytes, rateLimit },
+    ),
+    (each) => each.close(),
+  );
+  await app.listen(config.listen);
+  const address = app.server.address();
+  const port = typeof address === 'object' && address ? address.port : config.listen.port;
+  open.adopt(await announce(config, port, logger), (withdraw) => withdraw());
+  milestone(logger, { signal: await stopped }, 'stopping');
+}
+
+/** What a service did or will do is always in its log, whatever the level is. */
+function milestone(logger: Logger, fields: object, message: string): void {
+  logger.child({}, { level: 'info' }).info(fields, message);
+}
+
+/** Resolves at the first signal that asks for the end; a second one ends the process at once. */
+function signalled(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(signal, resolve);
+  });
+}
+
+function tickEverySecond(queue: Queue, onTrouble: (error: unknown) => void): () => void {
+  const timer = setInterval(() => void queue.tick().catch(onTrouble), 1_000);
+  return () => clearInterval(timer);
+}
+
+/** Tells commands of this machine where the API is, for as long as it is there. Returns what ends that. */
+async function announce(
+  { listen, dataDir }: Config,
+  port: number,
+  logger: Logger,
+): Promise<() => Promise<void>> {
+  const { url: file } = placesIn(dataDir);
+  const url = `http://${reachable(listen.host)}:${port}`;
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(`${file}.${process.pid}`, `${url}\n`);
+  await rename(`${file}.${process.pid}`, file);
+  milestone(logger, { url }, 'listening');
+  return async () => {
+    const now = await readFile(file, 'utf8').catch(() => '');
+    if (now.trim() === url) await rm(file, { force: true });
+  };
+}
+
+/** An address for who listens on all of them. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}

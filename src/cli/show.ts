@@ -1,0 +1,114 @@
+import { Command } from 'commander';
+import type { AttemptRecord, StepRecord } from '../build.ts';
+import type { ShownBuild } from '../client.ts';
+import { withService } from './connect.ts';
+import { duration, size } from './format.ts';
+import { plain, second, table } from './table.ts';
+
+/** `cofferdam show`: all that is known of a build. */
+export function command(): Command {
+  return new Command('show')
+    .description('Shows a build: its state, why it waits, its attempts, steps and artifacts.')
+    .argument('<id>', 'the build; the beginning of its id is enough')
+    .option('--json', 'print the record as JSON')
+    .action(show);
+}
+
+async function show(text: string, { json }: { readonly json?: true }): Promise<void> {
+  await withService(async (client) => {
+    const build = await client.build(await client.identify(text));
+    process.stdout.write(json ? `${JSON.stringify(build)}\n` : describe(build));
+  });
+}
+
+function describe(build: ShownBuild): string {
+  const { source, labels = {} } = build;
+  const facts: [string, string | undefined][] = [
+    ['id', build.id],
+    ['status', withReason(build)],
+    ['message', build.message],
+    ['waits', build.waiting],
+    ['project', build.project],
+    ['ref', source.ref],
+    ['commit', source.sha],
+    ['retry of', build.retryOf],
+    ['priority', build.priority === undefined || build.priority === 5 ? undefined : String(build.priority)],
+    ['group', build.group],
+    [
+      'labels',
+      Object.entries(labels)
+        .map(([name, value]) => `${name}=${value}`)
+        .join(' ') || undefined,
+    ],
+    ['not before', build.notBefore && second(build.notBefore)],
+    ['created', second(build.createdAt)],
+    ['started', build.startedAt && second(build.startedAt)],
+    ['finished', build.finishedAt && second(build.finishedAt)],
+    [
+      'log',
+      build.log.bytes > 0 ? `${size(build.log.bytes)}${build.log.truncated ? ', cut' : ''}` : undefined,
+    ],
+  ];
+  const known = facts.flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name.padEnd(12)}${plain(value)}\n`],
+  );
+  return [
+    ...known,
+    ...section(
+      ['STEP', 'STATUS', 'EXIT', 'TOOK'],
+      build.workflows.flatMap(({ steps }) => steps).map(stepRow),
+    ),
+    // The only one, and not over or good: it says nothing that is not above.
+    ...section(['ATTEMPT', 'WORKER', 'STARTED', 'TOOK', 'ENDED'], (build.attempts ?? []).map(attemptRow)),
+    ...section(
+      ['ARTIFACT', 'SIZE', 'SHA-256'],
+      build.artifacts.map(({ path, size: bytes, sha256 }) => [plain(path), size(bytes), sha256]),
+    ),
+  ].join('');
+}
+
+function section(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  return rows.length === 0 ? [] : ['\n', table(header, rows)];
+}
+
+function stepRow(step: StepRecord): string[] {
+  return [
+    plain(step.name),
+    withReason(step),
+    step.exitCode === undefined ? '-' : String(step.exitCode),
+    took(step),
+  ];
+}
+
+function attemptRow(attempt: AttemptRecord): string[] {
+  const ended = attempt.status
+    ? withReason({ ...attempt, status: attempt.status })
+    : attempt.finishedAt
+      ? 'given back'
+      : '-';
+  const why = attempt.message ? `: ${plain(attempt.message)}` : '';
+  return [
+    String(attempt.attempt),
+    plain(attempt.worker),
+    second(attempt.startedAt),
+    took(attempt),
+    `${ended}${why}`,
+  ];
+}
+
+function withReason({ status, reason }: { readonly status: string; readonly reason?: string }): string {
+  const shown = status.replace('_', ' ');
+  return reason === undefined || ['exit', 'timeout', 'canceled'].includes(reason)
+    ? shown
+    : `${shown} (${reason})`;
+}
+
+function took({
+  startedAt,
+  finishedAt,
+}: {
+  readonly startedAt?: string;
+  readonly finishedAt?: string;
+}): string {
+  return startedAt && finishedAt ? duration(Date.parse(finishedAt) - Date.parse(startedAt)) : '-';
+}

@@ -1,0 +1,130 @@
+import { readFile, realpath } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { Command, Option } from 'commander';
+import { ulid } from 'ulid';
+import { run } from '../../runtime/command.ts';
+import { describeSource, SourceError } from '../../workers/source.ts';
+import type { Submission } from '../api/submission.ts';
+import type { Client } from '../client.ts';
+import { packCommand } from '../client/pack.ts';
+import { createSpool } from '../client/spool.ts';
+import { loadConfig } from '../config.ts';
+import { findWorkflow } from '../workflow/find.ts';
+import { readWorkflow } from '../workflow/read.ts';
+import { withService } from './connect.ts';
+import { UsageError } from '../usage.ts';
+import { followToEnd } from './follow.ts';
+import { size } from './format.ts';
+import { collectPairs, durationOf, integerOf } from './words.ts';
+
+interface SubmitOptions {
+  readonly workflow?: string;
+  readonly project?: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly priority?: string;
+  readonly label: Readonly<Record<string, string>>;
+  readonly group?: string;
+  readonly delay?: string;
+  readonly follow?: true;
+  readonly json?: true;
+}
+
+/** `cofferdam submit`: hands a directory to the service as a build. */
+export function command(): Command {
+  return new Command('submit')
+    .summary("have the service run a directory's workflow")
+    .description(
+      'Uploads DIR (in a git work tree without what git ignores; nothing when the service has it already) and ' +
+        "queues a build of it. The build's id is on stdout.",
+    )
+    .argument('[dir]', 'the directory', '.')
+    .option('-w, --workflow <file>', 'the workflow file, instead of the one found in DIR')
+    .option('-p, --project <name>', 'what is built; projects take turns; default: the name of DIR')
+    .addOption(
+      new Option('-e, --env <key=value>', 'set a variable for all steps; may be repeated')
+        .argParser(collectPairs('--env'))
+        .default({}, 'none'),
+    )
+    .option('--priority <0-9>', 'within the project: 9 goes first; default: 5')
+    .addOption(
+      new Option('-l, --label <key=value>', 'only a worker with this label; may be repeated')
+        .argParser(collectPairs('--label'))
+        .default({}, 'none'),
+    )
+    .option('--group <name>', 'builds of one group run one after another')
+    .option('--delay <duration>', 'do not start it for this long, as 10m')
+    .option('-f, --follow', 'show the build until it ends, and exit as it did; Ctrl-C detaches')
+    .option('--json', 'print the record as JSON; with --follow events as NDJSON')
+    .addHelpText(
+      'after',
+      '\nExit codes with --follow: 0 passed, 1 failed, 2 usage or invalid workflow, 3 errored, 124 timed out, ' +
+        '130 canceled or detached.\n',
+    )
+    .action(submit);
+}
+
+async function submit(directory: string, options: SubmitOptions): Promise<void> {
+  const workflow = await workflowText(directory, options.workflow);
+  const wanted = await requestOf(directory, options);
+  process.exitCode = await withService(async (client) => {
+    const source = await upload(client, directory);
+    const build = await client.submit(
+      { ...wanted, ...source, ...(workflow !== undefined && { workflow }) },
+      ulid(),
+    );
+    if (!options.follow) {
+      process.stdout.write(options.json ? `${JSON.stringify(build)}\n` : `${build.id}\n`);
+      process.stderr.write(`queued at ${client.url}; cofferdam logs -f ${build.id} shows the build\n`);
+      return 0;
+    }
+    process.stderr.write(`${build.id} queued at ${client.url}\n`);
+    return await followToEnd(client, build.id, options.json === true);
+  });
+}
+
+/** The text of a file that was chosen; the one in the directory travels with it, and is only checked. */
+async function workflowText(directory: string, chosen: string | undefined): Promise<string | undefined> {
+  await readWorkflow(chosen ?? (await findWorkflow(directory)));
+  return chosen === undefined ? undefined : await readFile(chosen, 'utf8');
+}
+
+async function requestOf(directory: string, options: SubmitOptions): Promise<Omit<Submission, 'source'>> {
+  const project = options.project ?? basename(await realpath(directory));
+  if (project === '')
+    throw new UsageError(`${directory} has no name to call the project by; use --project NAME`);
+  const { priority, group, delay } = options;
+  return {
+    project,
+    environment: options.env,
+    labels: options.label,
+    ...(priority !== undefined && { priority: integerOf('--priority', priority, 0, 9) }),
+    ...(group !== undefined && { group }),
+    ...(delay !== undefined && {
+      notBefore: new Date(Date.now() + durationOf('--delay', delay)).toISOString(),
+    }),
+  };
+}
+
+/** Packs the directory and uploads what the service does not have. */
+async function upload(client: Client, directory: string): Promise<Pick<Submission, 'source' | 'sourceInfo'>> {
+  const found = await describeSource(directory, loadConfig().dataDir).catch((error: unknown) => {
+    throw error instanceof SourceError ? new UsageError(error.message, { cause: error }) : error;
+  });
+  const { input, ...tar } = packCommand(found.directory, found.hidden);
+  await using spool = await createSpool();
+  await run(tar, { input, onStdout: (chunk) => spool.write(chunk) });
+  const { digest, bytes, zstd } = await spool.end();
+  if (await client.hasUpload(digest)) process.stderr.write(`${size(bytes)} are there already\n`);
+  else {
+    process.stderr.write(`uploading ${size(bytes)} (${size(zstd.size)} compressed)\n`);
+    await client.putUpload(digest, zstd);
+  }
+  const { ref, sha } = found.git;
+  return {
+    source: { kind: 'upload', digest },
+    sourceInfo: {
+      ...(ref !== undefined && { ref: ref.replace(/^refs\/heads\//, '') }),
+      ...(sha !== undefined && { sha }),
+    },
+  };
+}
