@@ -5,10 +5,12 @@ import { layersDir } from '../rootfs.ts';
 import { sandboxContract } from './contract.ts';
 import { fakeShell } from './fake/shell.ts';
 
-sandboxContract(
-  'crun',
-  (dataDir) => crunDriver({ dataDir, layersDir, holder: holderFile, crun: '/usr/bin/crun' }),
-  { counters: 'kernel' },
-);
+for (const overlay of ['layerwise', 'classic'] as const) {
+  sandboxContract(
+    `crun, ${overlay} overlays`,
+    (dataDir) => crunDriver({ dataDir, layersDir, holder: holderFile, crun: '/usr/bin/crun', overlay }),
+    { counters: 'kernel' },
+  );
+}
 
 sandboxContract('fake', () => fakeDriver(fakeShell), { counters: 'none' });

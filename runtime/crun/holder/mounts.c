@@ -70,7 +70,7 @@ static void mount_classic(char **layers, int count, const char *prefix, const ch
 	fprintf(out, "volatile,upperdir=%s,workdir=%s,lowerdir=", upper, work);
 	for (int i = count - 1; i >= 0; i--) {
 		snprintf(path, sizeof path, "%s%s", prefix, layers[i]);
-		snprintf(link, sizeof link, "%x", links++);
+		snprintf(link, sizeof link, "l%x", links++);
 		if (symlink(path, link))
 			die("overlay on %s", to);
 		fprintf(out, "%s%s", link, i ? ":" : "");

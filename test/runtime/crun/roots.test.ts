@@ -29,18 +29,24 @@ const layer = (name: string) => {
 };
 const above = (...layers: string[]) => ({ ...debian, layers: [...debian.layers, ...layers] });
 
-test('200 layers are one root, the last on top', async () => {
-  const layers = Array.from({ length: 200 }, (_, i) => {
-    const path = layer(`many-${i}`);
-    mkdirSync(join(path, 'opt'));
-    writeFileSync(join(path, 'opt/top'), `${i}\n`);
-    writeFileSync(join(path, `opt/of-${i}`), '');
-    return path;
-  });
-  await using place = lab();
-  const told = await tell(start(place.open(), above(...layers)), shell('cat /opt/top; ls /opt/of-* | wc -l'));
-  expect(told.output).toBe('199\n200\n');
-});
+test.each(['layerwise', 'classic'] as const)(
+  '200 layers are one root, the last on top (%s)',
+  async (overlay) => {
+    const layers = Array.from({ length: 200 }, (_, i) => {
+      const path = layer(`many-${overlay}-${i}`);
+      mkdirSync(join(path, 'opt'));
+      writeFileSync(join(path, 'opt/top'), `${i}\n`);
+      writeFileSync(join(path, `opt/of-${i}`), '');
+      return path;
+    });
+    await using place = lab({ overlay });
+    const told = await tell(
+      start(place.open(), above(...layers)),
+      shell('cat /opt/top; ls /opt/of-* | wc -l'),
+    );
+    expect(told.output).toBe('199\n200\n');
+  },
+);
 
 test('a root without a shell runs what it has, and says what it lacks', async () => {
   await using place = lab();
