@@ -32,6 +32,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   const program = new Command('cofferdam')
     .description('Runs builds in throwaway sandboxes that start in milliseconds and leave nothing behind.')
     .version(version, '-V, --version')
+    // So that `--` reaches the command: `run -- CMD` must not take CMD for its directory.
+    .enablePositionalOptions()
     .exitOverride();
   const wanted = commands[argv[0] ?? ''];
   const loaders = wanted ? [wanted] : Object.values(commands);

@@ -8,7 +8,9 @@ type Style = Parameters<typeof styleText>[0];
 /** Shows a build to a person: the log on stdout as it came, everything else on stderr. */
 export function createScreen(output: Output) {
   let shown: string | undefined;
+  /** On a terminal, which shows both streams; and in the log alone. */
   let lineOpen = false;
+  let logOpen = false;
   // Each call hands on all it has to say before it waits, so that others cannot come between.
   /** A line of ours; begins on a new line, whatever the log ended with, and adds nothing to the log. */
   const say = (line: string): Promise<void> => {
@@ -32,13 +34,13 @@ export function createScreen(output: Output) {
     },
     chunk: async (step: string, chunk: Buffer) => {
       if (step !== shown) void header(step);
-      lineOpen = chunk.at(-1) !== 10;
+      lineOpen = logOpen = chunk.at(-1) !== 10;
       await output.out(chunk);
     },
     cutBegins: () => say(paint('yellow', 'the log is long: the last part of it follows when the build ends')),
     cutEnds: async (cutBytes: number) => {
-      const before = lineOpen ? '\n' : '';
-      lineOpen = false;
+      const before = logOpen ? '\n' : '';
+      lineOpen = logOpen = false;
       await output.out(`${before}[cofferdam: ${cutBytes} bytes of the log were cut here]\n`);
     },
     artifact: () => {},

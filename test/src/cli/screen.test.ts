@@ -37,6 +37,7 @@ describe('stdout is the log, byte for byte', () => {
     const output = recorder();
     const screen = createScreen(output);
     await screen.chunk('a', Buffer.from('head'));
+    await screen.cutBegins();
     await screen.cutEnds(5);
     await screen.chunk('a', Buffer.from('tail\n'));
     expect(output.stdout().toString()).toBe('head\n[cofferdam: 5 bytes of the log were cut here]\ntail\n');
