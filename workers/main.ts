@@ -67,7 +67,12 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   });
   const giveBack = new AbortController();
   const tools = {
-    ...{ machine, storage, records, uploads, logCapBytes, giveBack: giveBack.signal },
+    machine,
+    storage,
+    records,
+    uploads,
+    logCapBytes,
+    giveBack: giveBack.signal,
     budget: createBudget({
       cpus: options.cpus ?? config.worker.cpus ?? availableParallelism() * 4,
       memoryBytes: options.memoryBytes ?? config.worker.memoryBytes ?? totalmem() * 0.8,
