@@ -96,6 +96,37 @@ async function probeCrun(host: Host): Promise<Finding> {
   return { status: 'ok', detail: version, file };
 }
 
+const redisServers = ['valkey-server', 'redis-server'] as const;
+
+function findRedis(host: Host): Finding | undefined {
+  const file = redisServers.map((name) => findTool(host, name)).find((found) => found !== undefined);
+  return file === undefined ? undefined : { status: 'ok', detail: file, file };
+}
+
+/** Builds need no Redis, and `up` can use one elsewhere: a machine without is fit, and its owner should know. */
+const redisForUp: Requirement = {
+  id: 'redis-server',
+  purpose: 'keeps the queue of `cofferdam up`',
+  neededFor: 'builds',
+  probe: (host) =>
+    findRedis(host) ?? {
+      status: 'warn',
+      detail: `no ${redisServers.join(' or ')} on PATH`,
+      remedy: {
+        kind: 'advice',
+        text: 'for `cofferdam up`: install redis-server, or set COFFERDAM_REDIS_URL',
+      },
+    },
+};
+
+const redisForTests: Requirement = {
+  id: 'redis-server',
+  purpose: 'is the queue of the tests',
+  neededFor: 'tests',
+  probe: (host) =>
+    probeTool(host, { name: 'redis-server', package: 'redis-server', purpose: 'is the queue of the tests' }),
+};
+
 const certificates = [
   '/etc/ssl/certs/ca-certificates.crt',
   '/etc/pki/tls/certs/ca-bundle.crt',
@@ -106,6 +137,8 @@ const certificates = [
 export const toolRequirements: readonly Requirement[] = [
   { id: 'crun', purpose: crun.purpose, neededFor: 'builds', probe: probeCrun },
   ...tools.map(toolRequirement),
+  redisForUp,
+  redisForTests,
   {
     id: 'ca-certificates',
     purpose: 'lets skopeo trust registries',

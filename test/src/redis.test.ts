@@ -243,13 +243,16 @@ describe('the embedded server', () => {
     });
   });
 
-  test('without a server program it says what to install', async () => {
+  test.each([
+    ['/usr/bin/flock', 'apt-get install redis-server'],
+    ['/usr/bin/env', 'cannot start flock (package util-linux)'],
+  ])('with %s and no other program it says what to install', async (program, remedy) => {
     const { directory } = await embedded();
-    const env = { PATH: binWith(directory, '/usr/bin/flock') };
+    const env = { PATH: binWith(directory, program) };
     const bare: typeof start = (command, options) => start({ ...command, env }, options);
     await expect(startEmbeddedRedis(directory, bare)).rejects.toMatchObject({
       kind: 'missing',
-      message: expect.stringContaining('apt-get install redis-server'),
+      message: expect.stringContaining(remedy),
     });
   });
 

@@ -40,7 +40,19 @@ test('a dpkg that was killed at work is brought to its end before anything else 
 
 test('every tool that is absent names the Debian package that has it', async () => {
   using host = makeHost({});
-  for (const { id, probe } of toolRequirements) {
+  for (const { id, neededFor, probe } of toolRequirements) {
+    if (id === 'redis-server' && neededFor === 'builds') continue;
     expect(await probe(host), id).toMatchObject({ status: 'missing', remedy: { kind: 'packages' } });
   }
+});
+
+test('a machine without Redis can run builds, and its owner is told what `up` needs', async () => {
+  using host = makeHost({ '/bin/valkey-server': '#!/bin/sh\n' });
+  chmodSync(join(host.root, 'bin/valkey-server'), 0o755);
+  const redis = toolRequirements.find(({ id, neededFor }) => id === 'redis-server' && neededFor === 'builds');
+  expect(await redis?.probe(host)).toMatchObject({
+    status: 'warn',
+    remedy: { kind: 'advice', text: expect.stringContaining('install redis-server') },
+  });
+  expect(await redis?.probe({ ...host, path: [join(host.root, 'bin')] })).toMatchObject({ status: 'ok' });
 });

@@ -1,9 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { buffer } from 'node:stream/consumers';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type LogEntry, LogMissing, LogRestarted, LogStoreError, StaleFence } from '../../../src/logs.ts';
 import { sealLog } from '../../../src/logs/seal.ts';
 import { appendEntries } from '../../../src/logs/stream.ts';
+import type { Fence } from '../../../src/records.ts';
 import type { RedisHandle } from '../../../src/redis.ts';
 import type { Storage } from '../../../src/storage/storage.ts';
 import { startRedis, useRedis } from '../../redis.ts';
@@ -118,11 +119,13 @@ describe('a log', () => {
     const lab = makeLab(redis);
     const id = newId();
     const log = lab.writer(await lab.begin(id));
-    await log.append('one', Buffer.from('head'));
+    // Without waiting: all of it goes in one batch.
+    void log.append('one', Buffer.from('he'));
+    void log.append('one', Buffer.from('ad'));
     log.mark(100);
     log.mark(20);
-    await log.append('one', Buffer.from('tail'));
-    await log.append('two', Buffer.from([0, 255, 10]));
+    void log.append('one', Buffer.from('tail'));
+    void log.append('two', Buffer.from([0, 255, 10]));
     log.mark(5);
     const live = (await lab.read(id, 0, 11)).map(plain);
     expect(live).toEqual([
@@ -170,6 +173,24 @@ describe('a log', () => {
     await lab.end(id, 'canceled');
     expect(await followed).toEqual([]);
     expect(await lab.read(id)).toEqual([]);
+  });
+
+  test('what is written right before the end is read as well, however close the two are', async () => {
+    const lab = makeLab(redis);
+    const data = Buffer.from('last words');
+    const append = (fence: Fence) =>
+      appendEntries(redis, fence, [{ attempt: 1, offset: 0, step: 'only', data }], 0);
+    // Redis knows the script from here on: what follows it is not overtaken.
+    await append(await lab.begin(newId()));
+    for (let round = 0; round < 200; round++) {
+      const fence = await lab.begin(newId());
+      const read = lab.read(fence.id);
+      // While the reader looks: for the attempt, for entries, whether the build goes on.
+      for (let turns = round % 20; turns > 0; turns--) await setImmediate();
+      void append(fence);
+      await lab.end(fence.id, 'passed');
+      expect(bytesOf(await read).toString()).toBe('last words');
+    }
   });
 
   test('of a build that nobody knows is missing', async () => {
@@ -290,6 +311,7 @@ describe('trouble', () => {
 
   test.each([
     ['another session', { worker: 'another' }],
+    ['the next attempt, by the same session,', { attempt: 2 }],
     ['an ended build', { status: 'canceled' }],
   ])('%s is stale as well', async (_what, fields) => {
     const lab = makeLab(redis);
