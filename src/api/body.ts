@@ -59,5 +59,7 @@ function paced(source: Readable, { graceMs, bytesPerSecond }: Pace): Readable {
   });
   source.once('error', (cause) => body.destroy(new Problem(400, 'the body broke off', { cause })));
   body.once('close', () => clearInterval(timer));
+  // Whoever reads it gets the error; when nobody does any more, it must not end the process.
+  body.on('error', () => {});
   return source.pipe(body);
 }

@@ -7,7 +7,7 @@ import { QueueStateLostError } from '../queue/scripts.ts';
 import { RetryError } from '../queue.ts';
 import { BuildFilterError } from '../records/indexes.ts';
 import { named } from './schema.ts';
-import { ProblemPlace, placeOf } from './validation.ts';
+import { ProblemPlace, placesOf } from './validation.ts';
 
 /** The body of every error (RFC 9457). `type` is always about:blank: the status says which kind it is. */
 export const ProblemDocument = Type.Object(
@@ -23,9 +23,6 @@ export const ProblemDocument = Type.Object(
 );
 
 export const problemType = 'application/problem+json';
-
-/** Errors of one body that are told. */
-const mostPlaces = 20;
 
 /** A request that gets an error: its status, what to say, and headers that go with it. */
 export class Problem extends Error {
@@ -114,7 +111,7 @@ function isRefusal(error: Error): error is FastifyError & { statusCode: number }
 function refusal(error: FastifyError & { statusCode: number }): Problem {
   const { statusCode, validation, validationContext = 'body', message } = error;
   if (!validation) return new Problem(statusCode, message, { cause: error });
-  const places = validation.slice(0, mostPlaces).map((each) => placeOf(each, validationContext));
+  const places = placesOf(validation, validationContext);
   return new Problem(400, 'the request does not have the required form', { places });
 }
 

@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import { WorkflowError } from '../workflow/problem.ts';
 import { parseWorkflow } from '../workflow/parse.ts';
 import { Problem } from './problem.ts';
-import { bodyValidator, placeOf } from './validation.ts';
+import { bodyValidator, placesOf } from './validation.ts';
 
 /** Text that is shown in lists and logs: one line, nothing that moves a terminal's cursor. */
 const line = (maxLength: number, description?: string) =>
@@ -30,26 +30,35 @@ const Environment = Type.Unsafe<Record<string, string>>({
   maxProperties: 1000,
 });
 
+/** `oneOf`, where typebox says `anyOf`: the validator then tells what is wrong with the kind that was meant. */
+const Source = {
+  description: 'The working tree; `none` needs `workflow`.',
+  oneOf: [
+    Type.Object(
+      {
+        kind: Type.Literal('upload'),
+        digest: Type.String({
+          pattern: '^[0-9a-f]{64}$',
+          description: 'Of a tar that was put to /v1/uploads.',
+        }),
+      },
+      { additionalProperties: false },
+    ),
+    Type.Object({ kind: Type.Literal('none') }, { additionalProperties: false }),
+  ],
+};
+type Source = Static<(typeof Source.oneOf)[number]>;
+
 /** The body of POST /v1/builds as JSON. */
 export const Submission = Type.Object(
   {
     project: line(200, 'What is built; projects take turns in the queue.'),
-    source: Type.Union(
-      [
-        Type.Object(
-          {
-            kind: Type.Literal('upload'),
-            digest: Type.String({
-              pattern: '^[0-9a-f]{64}$',
-              description: 'Of a tar that was put to /v1/uploads.',
-            }),
-          },
-          { additionalProperties: false },
-        ),
-        Type.Object({ kind: Type.Literal('none') }, { additionalProperties: false }),
-      ],
-      { description: 'The working tree; `none` needs `workflow`.' },
-    ),
+    source: Type.Unsafe<Source>({
+      ...Source,
+      type: 'object',
+      required: ['kind'],
+      discriminator: { propertyName: 'kind' },
+    }),
     workflow: Type.Optional(
       Type.String({ maxLength: 1024 * 1024, description: "YAML; default: the source's own file." }),
     ),
@@ -111,8 +120,7 @@ export function submissionOfQuery(query: Static<typeof TarQuery>): Submission {
     sourceInfo: { ...(repo && { repo }), ...(ref && { ref }), ...(sha && { sha }) },
   };
   if (isSubmission(submission)) return submission;
-  const places = (isSubmission.errors ?? []).map((error) => {
-    const { pointer = '', detail } = placeOf(error, 'body');
+  const places = placesOf(isSubmission.errors ?? [], 'body').map(({ pointer = '', detail }) => {
     const path = pointer
       .replace('#/sourceInfo/', '#/')
       .replace('#/environment', '#/env')

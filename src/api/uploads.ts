@@ -76,8 +76,10 @@ export function uploads(app: App, context: Context): void {
       const encoding = encodingOf(type, coding);
       const found = await context.storage.head(uploadKey(digest));
       if (found) return reply.send({ digest, bytes: found.bytes });
-      const body = request.body instanceof Readable ? request.body : Readable.from([]);
-      return reply.code(201).send(await putUpload(context, body, encoding, digest));
+      if (!(request.body instanceof Readable)) {
+        throw new Problem(415, `send a tar: Content-Type: ${tarTypes.join(', ')}`);
+      }
+      return reply.code(201).send(await putUpload(context, request.body, encoding, digest));
     },
   );
 }

@@ -27,7 +27,7 @@ const formats: Record<string, true | ((text: string) => boolean)> = {
 };
 
 /** JSON has types of its own: "5" is no number there. */
-const strict = new Ajv({ allErrors: true, strict: false, formats });
+const strict = new Ajv({ allErrors: true, strict: false, formats, discriminator: true });
 /** Text of a URL or header becomes what the schema asks for. */
 const coercing = new Ajv({
   allErrors: true,
@@ -39,7 +39,10 @@ const coercing = new Ajv({
 
 /** Validates requests for fastify: bodies as they are; queries, parameters and headers with their types made. */
 export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) =>
-  httpPart === 'body' ? bodyValidator(schema) : coercing.compile(schema);
+  httpPart === 'body' ? (isStream(schema) ? () => true : bodyValidator(schema)) : coercing.compile(schema);
+
+/** What is not parsed, only described. */
+const isStream = (schema: TSchema) => 'format' in schema && schema.format === 'binary';
 
 /** Makes a schema known by its `$id` to the validators of bodies that refer to it. */
 export function defineSchema(schema: TSchema & { readonly $id?: string }): void {
@@ -51,16 +54,28 @@ export function bodyValidator<Schema extends TSchema>(schema: Schema): ValidateF
   return strict.compile<Static<Schema>>(schema);
 }
 
-type Place = Pick<ErrorObject, 'instancePath' | 'keyword' | 'params'> & { message?: string };
+type Fault = Pick<ErrorObject, 'instancePath' | 'keyword' | 'params'> & { message?: string };
 
-/** What a validation error says, and where, in a part of the request: `body`, `querystring`, `headers`, `params`. */
-export function placeOf({ instancePath, keyword, params, message }: Place, part: string): ProblemPlace {
+/** Errors of one request that are told. */
+const mostPlaces = 20;
+
+/** What validation errors say, and where, in a part of the request: `body`, `querystring`, `headers`, `params`. */
+export function placesOf(errors: readonly Fault[], part: string): ProblemPlace[] {
+  // Why a name is not allowed comes apart from the error that has the name.
+  const telling = errors.filter((error) => !('propertyName' in error));
+  return telling.slice(0, mostPlaces).map((error) => placeOf(error, part));
+}
+
+function placeOf({ instancePath, keyword, params, message }: Fault, part: string): ProblemPlace {
   const { missingProperty, additionalProperty, allowedValues, allowedValue }: Record<string, unknown> =
     params;
   const inner = [missingProperty, additionalProperty].find((name) => typeof name === 'string');
   const path = inner === undefined ? instancePath : `${instancePath}/${escapePointer(inner)}`;
   const detail = (() => {
     if (keyword === 'required') return 'is missing';
+    if (keyword === 'propertyNames')
+      return `has the name '${String(params['propertyName'])}', which is not allowed`;
+    if (keyword === 'discriminator') return 'is none of those it may be';
     if (keyword === 'additionalProperties') return 'is not known';
     if (Array.isArray(allowedValues)) return `must be one of ${allowedValues.join(', ')}`;
     if (allowedValue !== undefined) return `must be ${JSON.stringify(allowedValue)}`;

@@ -13,8 +13,8 @@ export interface Job {
   readonly log: LogWriter;
   readonly claim: Claim;
   /** Reports a step. */
-  step(name: string, status: 'running' | 'passed'): Promise<void>;
-  artifact(path: string, content: string): Promise<void>;
+  readonly step: (name: string, status: 'running' | 'passed') => Promise<void>;
+  readonly artifact: (path: string, content: string) => Promise<void>;
 }
 
 /** A worker that takes builds from the real queue, writes real logs, and does `run` instead of a build. */
