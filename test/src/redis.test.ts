@@ -153,7 +153,15 @@ test('a script also runs on a server that has forgotten it', async () => {
 
 describe('the embedded server', () => {
   const made: string[] = [];
+  const servers: ReturnType<typeof start>[] = [];
+  /** Remembers what it starts: a test that fails leaves a server that nothing else would end. */
+  const remember: typeof start = (command, options) => {
+    const server = start(command, options);
+    servers.push(server);
+    return server;
+  };
   afterAll(() => {
+    for (const server of servers) server.kill('SIGKILL');
     for (const directory of made) rmSync(directory, { recursive: true });
   });
 
@@ -166,7 +174,7 @@ describe('the embedded server', () => {
     return {
       directory,
       connect: async () => {
-        const server = await startEmbeddedRedis(directory, start);
+        const server = await startEmbeddedRedis(directory, remember);
         const handle = await connectRedis({ url: server.url, prefix: 'x' });
         const pid = Number(/process_id:(\d+)/.exec(await handle.client.info('server'))?.[1]);
         return { ...handle, pid };
@@ -185,7 +193,7 @@ describe('the embedded server', () => {
     const session = readFileSync(`/proc/${redis.pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[3];
     expect(session).toBe(`${redis.pid}`);
     await redis.close();
-    await (await startEmbeddedRedis(directory, start)).stop();
+    await (await startEmbeddedRedis(directory, remember)).stop();
   });
 
   test('is reused while it lives, also by many at once, and replaced when only its socket is left', async () => {
@@ -199,8 +207,8 @@ describe('the embedded server', () => {
     const second = await connect();
     expect(pids).not.toContain(second.pid);
     await second.close();
-    await (await startEmbeddedRedis(directory, start)).stop();
-    expect(existsSync(`/proc/${second.pid}`)).toBe(false);
+    await (await startEmbeddedRedis(directory, remember)).stop();
+    await expect.poll(() => existsSync(`/proc/${second.pid}`)).toBe(false);
   });
 
   test('stop() keeps everything, and may be called on a server that is gone', async () => {
@@ -208,13 +216,13 @@ describe('the embedded server', () => {
     const redis = await connect();
     await redis.client.set('key', 'value');
     await redis.close();
-    const server = await startEmbeddedRedis(directory, start);
+    const server = await startEmbeddedRedis(directory, remember);
     await server.stop();
     await server.stop();
     const again = await connect();
     expect(await again.client.get('key')).toBe('value');
     await again.close();
-    await (await startEmbeddedRedis(directory, start)).stop();
+    await (await startEmbeddedRedis(directory, remember)).stop();
   });
 
   test('kill -9 right after an acknowledged write loses nothing, twenty times', async () => {
@@ -226,7 +234,7 @@ describe('the embedded server', () => {
       process.kill(redis.pid, 'SIGKILL');
       await redis.close();
     }
-    await (await startEmbeddedRedis(directory, start)).stop();
+    await (await startEmbeddedRedis(directory, remember)).stop();
   });
 
   test('a damaged append-only file is shown, not replaced', async () => {
@@ -234,7 +242,7 @@ describe('the embedded server', () => {
     const redis = await connect();
     await redis.client.set('key', 'value'.repeat(100));
     await redis.close();
-    await (await startEmbeddedRedis(directory, start)).stop();
+    await (await startEmbeddedRedis(directory, remember)).stop();
     const file = join(directory, 'appendonlydir', 'appendonly.aof.1.incr.aof');
     writeFileSync(file, readFileSync(file, 'latin1').replace('*3', '#3'), 'latin1');
     await expect(connect()).rejects.toMatchObject({

@@ -40,7 +40,7 @@ export function makeLab(
   onTestFinished(() => {
     logs.close();
     changes.close();
-    rmSync(directory, { recursive: true });
+    rmSync(directory, { recursive: true, maxRetries: 5 });
   });
   const key = (id: string) => `${redis.prefix}b:${id}`;
   return {
