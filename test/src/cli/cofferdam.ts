@@ -37,6 +37,13 @@ interface StartOptions {
   readonly slowness?: { readonly first: number; readonly each: number };
 }
 
+const running = new Set<number>();
+
+/** Ends what a test that failed left behind. */
+export function killRunning(): void {
+  for (const pid of running) process.kill(pid, 'SIGKILL');
+}
+
 /** Starts the command in a process group of its own, as a shell does. */
 export function startCofferdam(args: readonly string[], options: StartOptions = {}): Started {
   const { cwd = '/', env = {}, slowness } = options;
@@ -47,6 +54,8 @@ export function startCofferdam(args: readonly string[], options: StartOptions = 
   );
   const { stdout, stderr, pid } = child;
   if (!stdout || !stderr || pid === undefined) throw new Error('it was started without pipes');
+  running.add(pid);
+  child.on('exit', () => running.delete(pid));
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   const waiting = new Set<() => void>();
