@@ -1,6 +1,6 @@
 # Sourced. ready ROOT LEVEL: is this clone set up, as far as can be seen without starting a process?
 # A level that is set up has a stamp, newer than what it was made from, that lists the files it found or made.
-# Levels: node (Node and the packages from npm), host (what builds need of the machine), test.
+# Levels: node (Node and the packages from npm), host (what builds need of the machine), service, test.
 ready() {
   stamp=$1/.cofferdam-tools/$2.stamp
   [ -r "$stamp" ] && [ -x "$1/.cofferdam-tools/node/bin/node" ] || return 1

@@ -2,7 +2,7 @@
 import { loadConfig } from '../src/config.ts';
 import { type Check, thisHost } from '../runtime/host.ts';
 import { pasteable, repair, RepairError, repairSteps, type Step } from '../runtime/host/repair.ts';
-import type { Host } from '../runtime/host/requirement.ts';
+import type { Host, Requirement } from '../runtime/host/requirement.ts';
 import { findTool } from '../runtime/host/tools.ts';
 
 function say(text: string): void {
@@ -37,9 +37,14 @@ function instructions(host: Host, left: readonly Check[]): string[] {
   return lines;
 }
 
+const purposes: Readonly<Record<string, readonly Requirement['neededFor'][]>> = {
+  '--service': ['builds', 'service'],
+  '--test': ['builds', 'service', 'tests'],
+};
+
 async function main(level: string | undefined): Promise<number> {
   const host = thisHost(loadConfig().dataDir);
-  const checks = await repair(host, level === '--test' ? ['builds', 'tests'] : ['builds'], timed);
+  const checks = await repair(host, purposes[level ?? ''] ?? ['builds'], timed);
   const left = instructions(host, checks);
   for (const line of left) say(line);
   for (const check of checks) {

@@ -42,8 +42,8 @@ export interface Requirement {
   readonly id: string;
   /** What it is for, as a phrase: `starts containers`. */
   readonly purpose: string;
-  /** What cannot be done without it: run builds at all, run strangers' builds, run this project's tests. */
-  readonly neededFor: 'builds' | 'untrusted' | 'tests';
+  /** What cannot be done without it: run builds at all, strangers' builds, the whole service, this project's tests. */
+  readonly neededFor: 'builds' | 'untrusted' | 'service' | 'tests';
   readonly probe: (host: Host) => Finding | Promise<Finding>;
 }
 

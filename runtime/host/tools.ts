@@ -119,12 +119,16 @@ const redisForUp: Requirement = {
     },
 };
 
-const redisForTests: Requirement = {
-  id: 'redis-server',
-  purpose: 'is the queue of the tests',
-  neededFor: 'tests',
+/** `up` on a fresh clone sets it up. */
+const redisForService: Requirement = {
+  ...redisForUp,
+  neededFor: 'service',
   probe: (host) =>
-    probeTool(host, { name: 'redis-server', package: 'redis-server', purpose: 'is the queue of the tests' }),
+    findRedis(host) ?? {
+      status: 'missing',
+      detail: `no ${redisServers.join(' or ')} on PATH`,
+      remedy: { kind: 'packages', names: ['redis-server'] },
+    },
 };
 
 const certificates = [
@@ -138,7 +142,7 @@ export const toolRequirements: readonly Requirement[] = [
   { id: 'crun', purpose: crun.purpose, neededFor: 'builds', probe: probeCrun },
   ...tools.map(toolRequirement),
   redisForUp,
-  redisForTests,
+  redisForService,
   {
     id: 'ca-certificates',
     purpose: 'lets skopeo trust registries',
