@@ -38,4 +38,6 @@ export interface Held {
   attempt: number;
   readonly canceled: AbortController;
   readonly lost: AbortController;
+  /** By the monotonic clock, ms. */
+  lostAt?: number;
 }

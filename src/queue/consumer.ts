@@ -105,9 +105,9 @@ export function startConsumer(parts: ConsumerParts, worker: WorkerInfo, handler:
     try {
       const claimed = await claim(entry, n);
       if (!claimed) return;
-      let result = await handle(handler, claimed);
-      if (entry.lost.signal.aborted) result = { kind: 'requeue', reason: 'the worker lost touch with Redis' };
-      await settle.attempt(claimed.fence, result, () => closed);
+      if (closed) entry.lost.abort();
+      const result = entry.lost.signal.aborted ? letGo : await handle(handler, claimed);
+      await settle.attempt(claimed.fence, entry.lost.signal.aborted ? letGo : result, () => closed);
     } finally {
       held.delete(entry);
     }
@@ -131,6 +131,7 @@ export function startConsumer(parts: ConsumerParts, worker: WorkerInfo, handler:
       lockRenewTime: timing.beatMs * 2,
       stalledInterval: timing.lockMs,
       maxStalledCount: 1_000_000,
+      runRetryDelay: timing.tickMs,
       removeOnComplete: { count: 0 },
       removeOnFail: { count: 0 },
     },
@@ -140,7 +141,7 @@ export function startConsumer(parts: ConsumerParts, worker: WorkerInfo, handler:
 
   const start = async () => {
     await pulse.start();
-    if (slots > 0) bull.run().catch(trouble);
+    if (slots > 0) await bull.resume();
   };
   /** Changes of slots one after another. */
   let changing = untilDone(start, trouble, () => closed, timing.tickMs);
@@ -148,7 +149,7 @@ export function startConsumer(parts: ConsumerParts, worker: WorkerInfo, handler:
     (changing = changing.then(async () => {
       if (closed) return;
       slots = wanted;
-      if (slots === 0) await bull.pause(true);
+      if (bull.isRunning()) await bull.pause(true);
       await untilDone(
         () => register(pulse.session()),
         trouble,
@@ -157,8 +158,8 @@ export function startConsumer(parts: ConsumerParts, worker: WorkerInfo, handler:
       );
       if (slots === 0) return;
       bull.concurrency = slots;
-      if (!bull.isRunning()) bull.run().catch(trouble);
-      else if (bull.isPaused()) await bull.resume();
+      // Also wakes a loop that had filled its slots.
+      await bull.resume();
     }));
 
   const ticking = setInterval(() => void parts.tick().catch(trouble), timing.tickMs);
@@ -172,17 +173,26 @@ export function startConsumer(parts: ConsumerParts, worker: WorkerInfo, handler:
     drained,
     close: async () => {
       if (closed) return;
-      await setSlots(0);
       closed = true;
       clearInterval(ticking);
+      await changing;
+      slots = 0;
+      if (bull.isRunning()) await bull.pause(true);
+      const session = pulse.session();
+      // What BullMQ still delivers is refused from now on, and goes to others at once.
+      await register(session).catch(trouble);
       pulse.close();
       await drained();
-      const session = pulse.session();
-      await settle.goodbye(session).catch(trouble);
-      await bull.close();
+      const left = await settle.goodbye(session).then(
+        () => true,
+        (error: unknown) => (trouble(error), false),
+      );
+      await bull.close(!left);
     },
   };
 }
+
+const letGo: Result = { kind: 'requeue', reason: 'the worker let go of it' };
 
 function makeClaim(
   { id, session, attempt, canceled, lost }: Held,

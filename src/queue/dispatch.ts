@@ -21,7 +21,7 @@ export function parseHanded(items: Flat): Handed[] {
 }
 
 /** A BullMQ job is no more than the build's id; everything else is in the record. */
-export function jobId({ id, n }: Pick<Handed, 'id' | 'n'>): string {
+function jobId({ id, n }: Pick<Handed, 'id' | 'n'>): string {
   return `${id}.${n}`;
 }
 

@@ -30,9 +30,15 @@ export function startPulse(parts: PulseParts) {
   let beating: Promise<void> | undefined;
   let closed = false;
 
-  const lose = (which: (claim: Held) => boolean) => {
-    for (const claim of held) if (which(claim)) claim.lost.abort();
+  const lose = (claims: Iterable<Held>) => {
+    for (const claim of claims) {
+      claim.lostAt ??= performance.now();
+      claim.lost.abort();
+    }
   };
+  /** A handler that does not stop in time is not waited for: its build goes to somebody else. */
+  const keeps = ({ session: of, lostAt = Infinity }: Held) =>
+    of === session && performance.now() - lostAt < timing.lockMs - timing.giveUpMs;
   const find = (pairs: Flat): Held[] => {
     return [...held].filter(({ id, attempt, session: of }) =>
       pairs.some((each, i) => of === session && i % 2 === 0 && each === id && pairs[i + 1] === attempt),
@@ -41,17 +47,17 @@ export function startPulse(parts: PulseParts) {
 
   const beatOnce = async (): Promise<void> => {
     const sent = performance.now();
-    const mine = [...held].filter((claim) => claim.session === session);
+    const mine = [...held].filter(keeps);
     const args = mine.flatMap(({ id, attempt }) => [id, attempt]);
     const [kind, stale, cancel, admitted] = await call('beat', session, new Date().toISOString(), ...args);
     if (kind === 'buried') {
-      lose(() => true);
+      lose(held);
       session = parts.newSession();
       await subscribe();
       await parts.register(session);
     }
     answered = sent;
-    for (const claim of find(stale)) claim.lost.abort();
+    lose(find(stale));
     for (const claim of find(cancel)) claim.canceled.abort();
     await dispatcher.add(parseHanded(admitted));
   };
@@ -60,14 +66,14 @@ export function startPulse(parts: PulseParts) {
   const beat = (): Promise<void> =>
     (beating ??= beatOnce()
       .catch((error: unknown) => {
-        if (error instanceof QueueStateLostError) lose(() => true);
+        if (error instanceof QueueStateLostError) lose(held);
         if (!closed) trouble(error);
       })
       .finally(() => (beating = undefined)));
 
   const outOfTouch = () => performance.now() - answered > timing.giveUpMs;
   const check = () => {
-    if (outOfTouch()) lose(() => true);
+    if (outOfTouch()) lose(held);
   };
 
   let listening: Redis | undefined;
@@ -109,7 +115,7 @@ export function startPulse(parts: PulseParts) {
       closed = true;
       for (const timer of timers) clearInterval(timer);
       timers = [];
-      lose(() => true);
+      lose(held);
       listening?.disconnect();
     },
   };

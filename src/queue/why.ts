@@ -27,16 +27,9 @@ export function whyWaiting(
   fact: Fact,
   caps: { readonly project: number | undefined; readonly group: number },
 ): string | undefined {
-  switch (fact.at) {
-    case 'delayed':
-      return delayed(fact);
-    case 'ready':
-      return 'It is being handed to a worker.';
-    case 'waiting':
-      return waiting(fact, caps);
-    default:
-      return undefined;
-  }
+  if (fact.at === 'delayed') return delayed(fact);
+  if (fact.at === 'ready') return 'It is being handed to a worker.';
+  return fact.at === 'waiting' ? waiting(fact, caps) : undefined;
 }
 
 function delayed({ due = 0, failures = 0 }: Fact): string {

@@ -1,0 +1,192 @@
+import { describe, expect, test } from 'vitest';
+import { whyWaiting } from '../../../src/queue/why.ts';
+import { parseOwn } from '../../../src/records/json.ts';
+import { useRedis } from '../../redis.ts';
+import type { ModelWorker } from './model.ts';
+import { createRandom, type Random } from './random.ts';
+import { createSimulation, type Simulation } from './simulation.ts';
+import { makeSpec } from './specs.ts';
+
+const redis = useRedis();
+const caps = { project: 4, group: 1 };
+
+const labelSets = [{}, {}, { arch: 'arm64' }, { arch: 'arm64', gpu: 'yes' }] as const;
+let sessions = 0;
+
+function newWorker(random: Random): ModelWorker {
+  const labels = random.pick(labelSets) ?? {};
+  const id = `worker-${random.below(4)}`;
+  const workerClass = `class-${Object.keys(labels).length}`;
+  return {
+    id,
+    session: `${id}#${sessions++}`,
+    labels,
+    class: workerClass,
+    slots: 1 + random.below(3),
+    alive: true,
+  };
+}
+
+/** One random thing that users, workers, BullMQ or fate can do. */
+async function step(simulation: Simulation, random: Random): Promise<void> {
+  const { model, mail, delivered, fences } = simulation;
+  const workers = [...model.workers.values()];
+  const living = workers.filter(({ alive }) => alive);
+  const running = model.all(
+    ({ at, session }) => at === 'running' && model.workers.get(session)?.alive === true,
+  );
+  const dice = random.below(100);
+  if (dice < 26) {
+    const grouped = random.chance(0.3);
+    await simulation.submit(
+      makeSpec({
+        project: `project-${random.below(5)}`,
+        priority: random.below(10),
+        labels: random.chance(0.3) ? (random.pick(labelSets) ?? {}) : {},
+        ...(grouped && { group: `group-${random.below(2)}` }),
+      }),
+    );
+  } else if (dice < 34) {
+    if (living.length < 5) await simulation.register(newWorker(random));
+  } else if (dice < 36) {
+    const worker = random.pick(living);
+    if (worker) await simulation.register(Object.assign(worker, { slots: random.below(4) }));
+  } else if (dice < 39) {
+    const worker = random.pick(living);
+    if (worker) worker.alive = false;
+  } else if (dice < 43) {
+    const dead = workers.find(({ alive }) => !alive);
+    if (dead) await simulation.bury(dead);
+  } else if (dice < 65) {
+    const handed = mail.splice(random.below(mail.length), 1)[0];
+    const taker = handed && random.pick(living.filter((worker) => worker.class === handed.class));
+    // Without a taker it is lost.
+    if (taker && !random.chance(0.05)) await simulation.deliver(handed, taker);
+    if (handed) delivered.push(handed);
+  } else if (dice < 69) {
+    const again = random.pick(delivered.filter(({ id }) => model.builds.get(id)?.at !== 'ended'));
+    const taker = random.pick(living);
+    if (again && taker) await simulation.deliver(again, taker);
+  } else if (dice < 81) {
+    const build = random.pick(running);
+    if (build) await simulation.finish({ ...build, id: build.spec.id }, build.cancel ? 'canceled' : 'passed');
+  } else if (dice < 87) {
+    const build = random.pick(running);
+    if (build) await simulation.giveBack(build, random.chance(0.7) ? 'infrastructure' : 'requeue');
+  } else if (dice < 91) {
+    const stale = fences.filter(({ id, attempt }) => {
+      const build = model.builds.get(id);
+      return build?.at === 'running' && build.attempt !== attempt;
+    });
+    const fence = random.pick(stale) ?? random.pick(fences);
+    if (fence && model.workers.get(fence.session)?.alive !== true) await simulation.finish(fence, 'failed');
+  } else if (dice < 94) {
+    const build = random.pick(random.chance(0.5) ? running : [...model.builds.values()]);
+    if (build) await simulation.cancel(build);
+  } else if (dice < 97) {
+    const worker = random.pick(living);
+    if (worker) await simulation.beat(worker);
+  } else {
+    for (const handed of await simulation.tick()) {
+      if (!mail.some(({ id, n }) => id === handed.id && n === handed.n)) await simulation.handAgain(handed);
+    }
+  }
+}
+
+function checkRules({ model }: Simulation): void {
+  for (const each of model.all(model.active)) {
+    const same = model.all((other) => model.active(other) && other.spec.project === each.spec.project);
+    expect(same.length, 'builds of a project').toBeLessThanOrEqual(caps.project);
+    if (each.spec.group === undefined) continue;
+    const group = same.filter((other) => other.spec.group === each.spec.group);
+    expect(group.length, 'builds of a group').toBeLessThanOrEqual(caps.group);
+  }
+  for (const worker of model.workers.values()) {
+    const own = model.all(({ at, session }) => at === 'running' && session === worker.session);
+    // Slots may have been taken away under running builds.
+    if (own.length > worker.slots) expect(model.free(worker)).toBe(0);
+  }
+  for (const each of model.all(({ at }) => at === 'waiting')) {
+    if (model.capped(each)) continue;
+    expect(model.roomFor(each), `free slots for ${each.spec.id}, which waits`).toBe(0);
+  }
+}
+
+/** What `why` says has to be what holds the build. */
+async function checkWhy({ model, call }: Simulation, random: Random): Promise<void> {
+  const each = random.pick(model.all(({ at }) => at !== 'ended'));
+  if (!each) return;
+  const reason = whyWaiting(parseOwn(await call('explain', each.spec.id)), caps);
+  if (each.at === 'running') return expect(reason).toBeUndefined();
+  if (each.at === 'ready') return expect(reason).toContain('handed');
+  const fitting = [...model.workers.values()].filter((worker) => model.offers(worker, each.spec));
+  if (fitting.length === 0) return expect(reason).toMatch(/^No worker .*is there\.$/);
+  if (fitting.every(({ slots }) => slots === 0)) return expect(reason).toContain('take no builds');
+  const cap = model.capped(each);
+  return expect(reason).toContain(cap ? `Its ${cap} ${each.spec[cap]} runs` : 'It is number');
+}
+
+/** Nothing of builds that have ended is left where builds wait or run. */
+async function checkNothingLeft(simulation: Simulation, prefix: string, keys: string[]): Promise<void> {
+  const kinds = new Set(keys.map((key) => key.slice(prefix.length).split(':')[0]));
+  const expected = [
+    'epoch',
+    'b',
+    'i',
+    'unarchived',
+    'vtime',
+    'admitted',
+    'beats',
+    'workers',
+    'classes',
+    'slots',
+    'served',
+  ];
+  expect([...kinds].filter((kind) => !expected.includes(kind ?? ''))).toEqual([]);
+  expect(simulation.model.all(({ ends }) => ends !== 1)).toEqual([]);
+}
+
+describe('whatever users, workers, BullMQ and fate do', () => {
+  test.for([1, 2, 3, 4])('the queue keeps its rules, seed %i', async (seed) => {
+    const random = createRandom(seed);
+    const handle = await redis.connect();
+    const simulation = createSimulation(handle, caps);
+    for (let i = 0; i < 600; i++) {
+      await step(simulation, random);
+      checkRules(simulation);
+      await checkWhy(simulation, random);
+    }
+
+    // Everything heals: the dead are buried, workers of every kind come, BullMQ delivers.
+    const { model, mail } = simulation;
+    for (const worker of model.workers.values()) {
+      if (!worker.alive) await simulation.bury(worker);
+    }
+    for (const labels of [{}, { arch: 'arm64', gpu: 'yes' }]) {
+      const session = `healthy-${Object.keys(labels).length}#${sessions++}`;
+      const id = session.split('#')[0] ?? '';
+      const workerClass = `class-${Object.keys(labels).length}`;
+      await simulation.register({ id, session, labels, class: workerClass, slots: 3, alive: true });
+    }
+    for (let round = 0; model.all(({ at }) => at !== 'ended').length > 0; round++) {
+      expect(round, 'rounds until all builds have ended').toBeLessThan(2000);
+      mail.length = 0;
+      for (const handed of await simulation.tick()) await simulation.handAgain(handed);
+      for (const handed of mail.splice(0)) {
+        const takers = [...model.workers.values()].filter((worker) => worker.class === handed.class);
+        const taker = random.pick(takers.filter((worker) => model.free(worker) > 0));
+        if (taker) await simulation.deliver(handed, taker);
+      }
+      for (const each of model.all(({ at }) => at === 'running')) {
+        await simulation.finish({ ...each, id: each.spec.id }, 'passed');
+      }
+      checkRules(simulation);
+    }
+    await checkNothingLeft(simulation, handle.prefix, await handle.client.keys(`${handle.prefix}*`));
+    for (const { id, attempt, session } of simulation.fences) {
+      expect(await simulation.finish({ id, attempt, session }, 'failed')).toBe(
+        model.builds.get(id)?.session === session && model.builds.get(id)?.attempt === attempt,
+      );
+    }
+  });
+});
