@@ -18,7 +18,7 @@ export interface Abort {
 }
 
 /** How long processes may take to end after SIGTERM, in milliseconds. */
-export const graceMs = { timeout: 10_000, canceled: 1500 } as const;
+const graceMs = { timeout: 10_000, canceled: 1500 } as const;
 
 /** @param timeoutMs after which the build is stopped by itself */
 export function createAbort(timeoutMs: number): Abort {

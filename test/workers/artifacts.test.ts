@@ -169,6 +169,6 @@ test('a full disk names the artifact, and nothing is half there', async () => {
     expect(String(error)).toContain('cannot keep the artifact a/large: ENOSPC');
     expect(readdirSync(join(small, 'a'))).toEqual([]);
   } finally {
-    await run({ file: 'umount', args: [small] });
+    await run({ file: 'umount', args: ['--lazy', small] });
   }
 });
