@@ -16,6 +16,12 @@ const counterparts: readonly { readonly disk: DiskKind; readonly places: readonl
   { disk: 'ext4', places: ['ext4 in a file', 'the disk itself'] },
 ];
 
+/** Seconds that the work took, and of the processors: the latter hardly depend on what else the machine does. */
+interface Spent {
+  readonly wall: number;
+  readonly processor: number;
+}
+
 /**
  * The same work inside a sandbox and outside of it: in a chroot of the same root file system, without limits. It
  * times itself, so that neither's start counts.
@@ -34,41 +40,46 @@ export async function overhead(site: Site): Promise<Row[]> {
     );
     for (const { disk, places } of counterparts) {
       const [samples = [], ...others] = results.splice(0, 1 + places.length);
-      rows.push({
-        what: `${what}, disk on ${disk}`,
+      const row = (suffix: string, pick: (spent: Spent) => number): Row => ({
+        what: `${what}, disk on ${disk}${suffix}`,
         unit: 's',
         better: 'less',
-        samples,
+        samples: samples.map(pick),
         peers: places.map((place, i) => ({
           name: `outside, on ${place}`,
-          samples: others[i] ?? [],
+          samples: (others[i] ?? []).map(pick),
           target: { kind: 'cost', limit },
         })),
       });
+      rows.push(
+        row('', ({ wall }) => wall),
+        row(', CPU time', ({ processor }) => processor),
+      );
     }
   }
   return rows;
 }
 
 /** One that wrote before must not make the next one wait for the disk. */
-async function settled(task: () => Promise<number>): Promise<number> {
+async function settled(task: () => Promise<Spent>): Promise<Spent> {
   await run({ file: 'sync', args: [] });
   return task();
 }
 
-/** Prints the nanoseconds that the script took. $source is only read, $work written. */
+/** Prints the nanoseconds that the script took, then times(1). $source is only read, $work written. */
 const timed = (script: string) => `set -e
 cd "$work"
 begun=$(date +%s%N)
 ${script}
-echo $(($(date +%s%N) - begun))`;
+echo $(($(date +%s%N) - begun))
+times`;
 
 async function inside(
   { driver, image }: Site,
   disk: DiskKind,
   source: string,
   script: string,
-): Promise<number> {
+): Promise<Spent> {
   const { sandbox, container } = openBox(driver, image, limitsOn[disk], source);
   let output = '';
   try {
@@ -77,12 +88,12 @@ async function inside(
   } finally {
     await sandbox.destroy();
   }
-  return seconds(output);
+  return parseSpent(output);
 }
 
 const mountWork: Record<Place, string> = {
   tmpfs: 'mount -t tmpfs -o noatime tmpfs "$new/mnt"',
-  'ext4 in a file': `mkfs.ext4 -q -F -m 0 -O ^has_journal,^resize_inode -E nodiscard,lazy_itable_init=1 "$work.img" 10g
+  'ext4 in a file': `mkfs.ext4 -q -F -m 0 -O ^has_journal,^resize_inode -E nodiscard,lazy_itable_init=1 "$work.img" 10g >/dev/null
 mount -o loop,noatime,noinit_itable,nobarrier "$work.img" "$new/mnt"
 rm "$work.img"`,
   'the disk itself': 'mount --bind "$work" "$new/mnt"',
@@ -103,7 +114,7 @@ async function outside(
   place: Place,
   source: string,
   script: string,
-): Promise<number> {
+): Promise<Spent> {
   const [newRoot, work] = [join(scratch, 'chroot'), join(scratch, 'work')];
   await Promise.all([mkdir(newRoot, { recursive: true }), mkdir(work, { recursive: true })]);
   const { stdout } = await run({
@@ -111,11 +122,15 @@ async function outside(
     args: ['--mount', '--propagation', 'private', 'sh', '-c', enter(place)],
     env: { PATH: path, root, new: newRoot, source, work, script: timed(script) },
   });
-  return seconds(stdout.toString());
+  return parseSpent(stdout.toString());
 }
 
-function seconds(output: string): number {
-  const nanoseconds = Number(output.trim().split('\n').at(-1));
-  if (!(nanoseconds > 0)) throw new Error(`a workload printed ${JSON.stringify(output)} instead of its time`);
-  return nanoseconds / 1e9;
+/** times(1): user and system time of the shell, and on a second line of its children, each as `0m1.23s`. */
+function parseSpent(output: string): Spent {
+  const match = output.match(/^(\d+)\n.*\n(\d+)m([\d.]+)s (\d+)m([\d.]+)s\n$/);
+  if (!match) throw new Error(`a workload printed ${JSON.stringify(output)} instead of its time`);
+  const [nanoseconds = 0, userMinutes = 0, user = 0, systemMinutes = 0, system = 0] = match
+    .slice(1)
+    .map(Number);
+  return { wall: nanoseconds / 1e9, processor: 60 * (userMinutes + systemMinutes) + user + system };
 }

@@ -42,7 +42,7 @@ export async function workload({ cache, scratch, root, progress }: Site): Promis
     works: [
       {
         what: 'compile SQLite',
-        script: 'gcc -O1 -c "$source/sqlite3.c" -o sqlite3.o; rm sqlite3.o',
+        script: 'gcc -O0 -c "$source/sqlite3.c" -o sqlite3.o; rm sqlite3.o',
         limit: 1.03,
       },
       {
