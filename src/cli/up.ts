@@ -39,8 +39,8 @@ async function up(): Promise<void> {
     );
   }
   try {
-    const journal = openJournal(places.journal, (text) => {
-      if (process.stderr.isTTY) process.stderr.write(text);
+    const journal = openJournal(places.journal, (text, isError) => {
+      if (isError || process.stderr.isTTY) process.stderr.write(text);
     });
     await withRedis(config, journal, () => serveAndWork(config, journal));
   } finally {

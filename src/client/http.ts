@@ -156,5 +156,5 @@ function shortly(outcome: Outcome): string {
   if (outcome.code === 'ENOTFOUND') return 'no such host';
   const { error } = outcome;
   const said = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-  return said || outcome.code;
+  return said.trim() || outcome.code;
 }

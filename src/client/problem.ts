@@ -26,9 +26,11 @@ export async function refusalOf(response: Response, what: string): Promise<Refus
   const { detail, errors = [] } = problemIn(text.slice(0, longestDocument));
   const places = errors.map((place) => `\n  ${nameOf(place)}: ${place.detail}`).join('');
   const said = detail ?? response.statusText;
+  // The answer to HEAD has no body.
+  const lacks = /scope="([^"]+)"/.exec(response.headers.get('www-authenticate') ?? '')?.[1];
   return new RefusedError(
     response.status,
-    `${what}: ${response.status} ${said}${remedy(response.status)}${places}`,
+    `${what}: ${response.status} ${said}${remedy(response.status, lacks)}${places}`,
   );
 }
 
@@ -47,9 +49,10 @@ function problemIn(text: string): { readonly detail?: string; readonly errors?: 
 const nameOf = ({ pointer, parameter, header }: Place) =>
   pointer?.replace(/^#\//, '').replaceAll('/', '.') ?? parameter ?? header ?? 'request';
 
-function remedy(status: number): string {
+function remedy(status: number, scope: string | undefined): string {
   if (status === 401)
     return '; set COFFERDAM_TOKEN to a token of that service (cofferdam token create makes one)';
-  if (status === 403) return '; ask for a token that has it (cofferdam token create --scope …)';
+  if (scope !== undefined)
+    return `; use a token that has the scope ${scope} (cofferdam token create --scope ${scope})`;
   return '';
 }

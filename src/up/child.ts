@@ -35,7 +35,7 @@ interface Pace {
   readonly tries: number;
 }
 
-const defaultPace: Pace = { settledMs: 5_000, firstDelayMs: 200, longestDelayMs: 10_000, tries: 7 };
+const defaultPace: Pace = { settledMs: 5_000, firstDelayMs: 200, longestDelayMs: 10_000, tries: 6 };
 
 /** Starts a process, again and again when it ends by itself, ever more slowly while it does not stay. */
 export function keepRunning({ name, launch, journal, onEntry, pace = defaultPace }: ChildOptions): Child {

@@ -28,9 +28,9 @@ const largestBytes = 64 * 1024 ** 2;
 /**
  * Appends to a file, one JSON document a line, as pino writes them; past 64 MiB the file becomes `<file>.1` and a new
  * one begins. A file that cannot be written to is no reason to stop.
- * @param show gets each entry for people, where there are any
+ * @param show gets each entry as a line for people; `isError`: also for those who do not want to see everything
  */
-export function openJournal(file: string, show: (text: string) => void): Journal {
+export function openJournal(file: string, show: (text: string, isError: boolean) => void): Journal {
   mkdirSync(dirname(file), { recursive: true });
   let bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
   let broken = false;
@@ -45,11 +45,12 @@ export function openJournal(file: string, show: (text: string) => void): Journal
       bytes += Buffer.byteLength(text);
       broken = false;
     } catch (error) {
-      if (!broken)
-        show(`cannot write to ${file}: ${error instanceof Error ? error.message : String(error)}\n`);
+      if (!broken) {
+        show(`cannot write to ${file}: ${error instanceof Error ? error.message : String(error)}\n`, true);
+      }
       broken = true;
     }
-    show(shown(entry));
+    show(shown(entry), entry.level >= 50);
     return entry;
   };
   const own = (level: number) => (msg: string, fields?: object) =>
