@@ -190,3 +190,34 @@ describe('whatever users, workers, BullMQ and fate do', () => {
     }
   });
 });
+
+test('a worker that beat in the meantime is not buried', async () => {
+  const handle = await redis.connect();
+  const simulation = createSimulation(handle, caps);
+  const worker = { id: 'w', session: 'w#1', labels: {}, class: '-', slots: 1, alive: true };
+  await simulation.register(worker);
+  const beat = (await handle.client.hget(`${handle.prefix}beats`, worker.session)) ?? '';
+  await simulation.beat(worker);
+  expect(await simulation.call('bury', worker.session, '', beat, 3, 2)).toEqual(['alive', []]);
+  await simulation.submit(makeSpec());
+  expect(simulation.mail).toHaveLength(1);
+});
+
+test('a command that Redis gets twice does what it does once', async () => {
+  const { call, model, mail, ...simulation } = createSimulation(await redis.connect(), caps);
+  const spec = makeSpec();
+  await simulation.submit(spec);
+  await simulation.submit(spec);
+  const worker = { id: 'w', session: 'w#1', labels: {}, class: '-', slots: 2, alive: true };
+  await simulation.register(worker);
+  await simulation.register(worker);
+  expect(mail).toHaveLength(1);
+  const [handed] = mail;
+  if (!handed) throw new Error('nothing was admitted');
+  const claim = () => call('claim', spec.id, handed.n, worker.session, '2026-01-01T00:00:00Z');
+  expect(await claim()).toEqual(await claim());
+  const finish = () =>
+    call('finish', spec.id, 1, worker.session, '2026-01-01T00:00:01Z', 'passed', '', '', '{}');
+  expect(await finish()).toEqual(await finish());
+  expect(model.builds.size).toBe(1);
+});
