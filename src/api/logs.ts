@@ -3,9 +3,11 @@ import { Type } from 'typebox';
 import type { LogPosition } from '../logs.ts';
 import { BuildPath, knownBuild } from './builds.ts';
 import { type LogFormat, parseEventId } from './entry.ts';
+import { BuildEvent } from './events.ts';
 import { endId } from './follow.ts';
 import { negotiate } from './negotiation.ts';
 import { Problem } from './problem.ts';
+import { named } from './schema.ts';
 import type { App, Context } from './service.ts';
 import { openStream } from './stream.ts';
 import { sendText } from './text.ts';
@@ -54,8 +56,8 @@ export function logs(app: App, context: Context): void {
         operationId: 'getLog',
         summary: 'Read or follow the log of a build',
         description:
-          'As text/event-stream: events `log` (`offset`, `step`, and `text` or `base64`), `step`, `status`, and last ' +
-          '`end` with the record. As application/x-ndjson: the same, one JSON object a line, named by `type`.',
+          'As application/x-ndjson: a BuildEvent on each line. As text/event-stream: the same, with `type` as the name ' +
+          'of the event. As text/plain: the bytes of the log.',
         tags: ['logs'],
         params: BuildPath,
         querystring: LogQuery,
@@ -63,7 +65,11 @@ export function logs(app: App, context: Context): void {
         response: {
           200: {
             description: 'The log.',
-            content: Object.fromEntries(Object.keys(formats).map((type) => [type, { schema: Bytes }])),
+            content: {
+              'text/plain': { schema: Bytes },
+              'text/event-stream': { schema: Bytes },
+              'application/x-ndjson': { schema: named(BuildEvent, 'One on each line.') },
+            },
           },
           204: Type.Null({ description: 'Last-Event-ID was that of `end`: there is nothing more.' }),
           206: { description: 'The range that was asked for.', content: { 'text/plain': { schema: Bytes } } },

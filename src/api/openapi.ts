@@ -4,6 +4,7 @@ import type { TSchema } from 'typebox';
 import { Type } from 'typebox';
 import { ArtifactList } from './artifacts.ts';
 import { BuildPage } from './builds.ts';
+import { eventSchemas } from './events.ts';
 import { Health, Version } from './health.ts';
 import { ProblemDocument, problemType } from './problem.ts';
 import { recordSchemas } from './record.ts';
@@ -17,6 +18,7 @@ import { workerSchemas } from './workers.ts';
 
 const components: readonly TSchema[] = [
   ...recordSchemas,
+  ...eventSchemas,
   ArtifactList,
   BuildPage,
   Health,

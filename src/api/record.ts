@@ -21,7 +21,8 @@ const Reason = Type.String({
     'Why it ended so: exit, oom, disk, pids, timeout, canceled, invalid, image, source, worker-lost, …',
 });
 
-const StepRecord = Type.Object(
+/** One step of a build. */
+export const StepRecord = Type.Object(
   {
     name: Type.String(),
     status: Type.Enum([

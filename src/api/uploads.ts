@@ -30,22 +30,22 @@ export const uploadKey = (digest: string) => `uploads/${digest}.tar`;
 
 /** `/v1/uploads`: working trees, to be built later or more than once. */
 export function uploads(app: App, context: Context): void {
-  app.head(
+  app.get(
     '/v1/uploads/:digest',
     {
       config: { access: 'submit' },
       schema: {
-        operationId: 'checkUpload',
-        summary: 'Ask whether a tar is there already',
+        operationId: 'getUpload',
+        summary: 'Ask whether a tar is there already; HEAD is enough',
         tags: ['uploads'],
         params: UploadPath,
-        response: { 200: Type.Null({ description: 'It is.' }) },
+        response: { 200: named(Upload, 'It is.') },
       },
     },
-    async (request, reply) => {
-      const found = await context.storage.head(uploadKey(request.params.digest));
+    async ({ params: { digest } }) => {
+      const found = await context.storage.head(uploadKey(digest));
       if (!found) throw new Problem(404, 'no upload has this digest');
-      return reply.send(null);
+      return { digest, bytes: found.bytes };
     },
   );
 

@@ -8,6 +8,7 @@ import type { App, Service } from '../../../src/api/service.ts';
 import type { LogReader } from '../../../src/logs.ts';
 import { openLogReader } from '../../../src/logs/reader.ts';
 import { openQueue } from '../../../src/queue.ts';
+import type { Timing } from '../../../src/queue/timing.ts';
 import { openRecords } from '../../../src/records.ts';
 import type { RedisHandle } from '../../../src/redis.ts';
 import { openStorage } from '../../../src/storage/storage.ts';
@@ -27,12 +28,12 @@ export interface TestService extends Service {
 
 export async function startService(
   redis: RedisHandle,
-  options: Partial<ServerOptions> & { readonly logs?: LogReader } = {},
+  options: Partial<ServerOptions> & { readonly logs?: LogReader; readonly timing?: Timing } = {},
 ): Promise<TestService> {
   const directory = mkdtempSync(join(tmpdir(), 'cofferdam-api-'));
   const storage = openStorage(`file:${join(directory, 'archive')}`);
   const records = openRecords(redis, storage);
-  const queue = openQueue(redis, records);
+  const queue = openQueue(redis, records, options.timing && { timing: options.timing });
   const tokens = openTokens(redis);
   const bearer = { read: '', submit: '', admin: '' };
   for (const scope of ['read', 'submit', 'admin'] as const) {
