@@ -1,11 +1,12 @@
 import type { BuildRecord } from '../build.ts';
+import { sealLog } from '../logs/seal.ts';
 import type { RedisHandle } from '../redis.ts';
 import type { BuildSpec } from '../spec.ts';
 import type { Storage } from '../storage/storage.ts';
 import { parseOwn } from './json.ts';
 import { branchIndex } from './indexes.ts';
 import { restoreScript, shortenScript } from './scripts.ts';
-import { parseStored, recordFields } from './stored.ts';
+import { attemptPrefix, parseStored, recordFields } from './stored.ts';
 
 /** Characters of JSON. A longer record is kept in Redis without steps and artifacts, a longer spec not at all. */
 const longRecord = 4096;
@@ -14,18 +15,36 @@ const longSpec = 1024;
 export const recordKey = (id: string) => `builds/${id}/record.json`;
 export const specKey = (id: string) => `builds/${id}/spec.json`;
 
-/** Puts an ended build's record and spec into storage, and then leaves in Redis only what lists show. */
+/**
+ * Puts an ended build's record and spec into storage, with the logs of attempts whose workers were lost, and then
+ * leaves in Redis only what lists show.
+ */
 export async function archiveBuild(redis: RedisHandle, storage: Storage, id: string): Promise<void> {
   const { client, prefix } = redis;
   const stored = parseStored(await client.hmget(`${prefix}b:${id}`, ...recordFields));
   if (stored?.kind === 'live' && stored.record.status !== 'queued' && stored.record.status !== 'running') {
-    const { record, spec } = stored;
+    const { spec } = stored;
+    const record = await withSealedLogs(redis, storage, stored.record);
     await Promise.all([
       storage.put(recordKey(id), Buffer.from(JSON.stringify(record))),
       storage.put(specKey(id), Buffer.from(JSON.stringify(spec))),
     ]);
     await shortenScript.run(client, [prefix], [id, ...shortened(record, spec)]);
   } else await client.zrem(`${prefix}unarchived`, id);
+}
+
+/** A worker that ends its attempt archives the log itself and says where; for the others it is done here. */
+async function withSealedLogs(redis: RedisHandle, storage: Storage, record: BuildRecord): Promise<BuildRecord> {
+  const { id, attempt } = record;
+  for (let earlier = 1; earlier < attempt; earlier++) await sealLog(redis, storage, { id, attempt: earlier });
+  if (attempt === 0 || record.storage) return record;
+  const { bytes, cuts } = await sealLog(redis, storage, { id, attempt });
+  const cutBytes = cuts.reduce((sum, cut) => sum + cut.bytes, 0);
+  return {
+    ...record,
+    storage: { prefix: attemptPrefix(id, attempt) },
+    log: { bytes: bytes + cutBytes, truncated: cutBytes > 0, cutBytes },
+  };
 }
 
 /**
