@@ -6,12 +6,13 @@ import { createServer } from '../api/server.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { openLogReader } from '../logs/reader.ts';
 import { openQueue, type Queue } from '../queue.ts';
-import { openRecords } from '../records.ts';
+import { openRecords, type Records } from '../records.ts';
 import { connectRedis } from '../redis.ts';
 import { openStorage } from '../storage/storage.ts';
 import { openTokens } from '../tokens.ts';
 import { placesIn, redisUrlOf } from '../up/place.ts';
 import { endWithParent } from '../up/supervised.ts';
+import { provideToken } from '../up/token.ts';
 import { version } from '../version.ts';
 
 /** `cofferdam serve`: the HTTP API. */
@@ -42,13 +43,18 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
   const onTrouble = (error: unknown) => logger.warn({ err: error }, 'the queue has trouble');
   const caps = { project: config.projectConcurrency, group: 1 };
   const queue = open.adopt(openQueue(redis, records, { caps, onTrouble }), (each) => each.close());
-  const stopTicking = tickEverySecond(queue, onTrouble);
-  open.defer(stopTicking);
+  open.defer(tickEverySecond(queue, onTrouble));
   const logs = open.adopt(openLogReader({ redis, storage, records }), (each) => each.close());
+  const tokens = openTokens(redis);
+  if ((await tokens.list()).length === 0) {
+    const { token } = placesIn(config.dataDir);
+    await provideToken(token, tokens);
+    milestone(logger, { file: token }, 'made the first admin token');
+  }
   const { dataDir, uploadMaxBytes, rateLimit } = config;
   const app = open.adopt(
     await createServer(
-      { redis, storage, records, queue, logs, tokens: openTokens(redis) },
+      { redis, storage, records, queue, logs, tokens },
       { dataDir, version, logger, uploadMaxBytes, rateLimit },
     ),
     (each) => each.close(),
@@ -57,6 +63,7 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
   const address = app.server.address();
   const port = typeof address === 'object' && address ? address.port : config.listen.port;
   open.adopt(await announce(config, port, logger), (withdraw) => withdraw());
+  void restore(records, logger);
   milestone(logger, { signal: await stopped }, 'stopping');
 }
 
@@ -75,6 +82,17 @@ function signalled(): Promise<NodeJS.Signals> {
 function tickEverySecond(queue: Queue, onTrouble: (error: unknown) => void): () => void {
   const timer = setInterval(() => void queue.tick().catch(onTrouble), 1_000);
   return () => clearInterval(timer);
+}
+
+/** A Redis without any build is new, or has lost its data: the archive has the finished ones. */
+async function restore(records: Records, logger: Logger): Promise<void> {
+  try {
+    if ((await records.list({}, { limit: 1 })).builds.length > 0) return;
+    const builds = await records.rebuild();
+    if (builds > 0) milestone(logger, { builds }, 'put the builds of the archive back into the lists');
+  } catch (error) {
+    logger.error({ err: error }, 'cannot put the builds of the archive back into the lists');
+  }
 }
 
 /** Tells commands of this machine where the API is, for as long as it is there. Returns what ends that. */

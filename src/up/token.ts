@@ -1,4 +1,5 @@
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { newSecret, type Tokens } from '../tokens.ts';
 
@@ -15,7 +16,7 @@ export async function provideToken(file: string, tokens: Tokens): Promise<'known
   }
   const secret = kept ?? newSecret();
   if (kept === undefined) await writeSecret(file, secret);
-  await tokens.create({ name: 'cofferdam up', scopes: ['admin'], secret });
+  await tokens.create({ name: `admin of ${hostname()}`, scopes: ['admin'], secret });
   return 'made';
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createSite, kill, type Site, until } from './site.ts';
@@ -38,6 +38,24 @@ describe.concurrent('cofferdam up', () => {
     expect(await site.show(id)).toMatchObject({ status: 'passed', attempt: 1 });
     expect((await site.command('logs', id)).stdout).toContain('done\n');
     expect(readFileSync(join(site.dataDir, 'token'), 'utf8')).toBe(token);
+  }, 90_000);
+
+  test('finds its finished builds again in the archive when Redis has lost everything', async () => {
+    await using site = await createSite();
+    const up = await site.up();
+    const id = (await site.command('submit', site.project('kept', ['echo kept']))).stdout.trim();
+    await ended(site, id);
+    up.process.kill('SIGTERM');
+    await up.ended;
+    rmSync(join(site.dataDir, 'redis'), { recursive: true });
+    rmSync(join(site.dataDir, 'token'));
+    await site.up();
+    await until('the build', async () => (await site.command('ls')).stdout.includes(id) || undefined);
+    expect(await site.show(id)).toMatchObject({ status: 'passed', project: 'kept' });
+    expect((await site.command('logs', id)).stdout).toBe('+ echo kept\nkept\n');
+    expect(await site.command('submit', site.project('more', ['true']), '--follow')).toMatchObject({
+      code: 0,
+    });
   }, 90_000);
 
   test('gives running builds back when it is told to stop twice; they run when it is there again', async () => {
