@@ -8,7 +8,7 @@ local id, n, session, at = unpack(ARGV, 4)
 local where, current, holder = get(id, 'at', 'n', 'worker')
 if where == 'running' and current == n and holder == session then
   local attempt, spec, attempts = get(id, 'attempt', 'spec', 'attempts')
-  return { 'claimed', tonumber(attempt), spec, attempts, {} }
+  return { 'claimed', tonumber(attempt), spec, attempts }
 end
 if where ~= 'ready' or current ~= n then return { 'gone' } end
 local place = place_of(id)
