@@ -13,10 +13,9 @@ export function redisReach({ client }: Pick<RedisHandle, 'client'>, patienceMs: 
     if (client.status !== 'ready') throw queueUnavailable(new Error(`the Redis client is ${client.status}`));
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(
-        () => reject(queueUnavailable(new Error(`no answer in ${patienceMs} ms`))),
-        patienceMs,
-      );
+      const giveUp = () => reject(queueUnavailable(new Error(`no answer in ${patienceMs} ms`)));
+      // When this process was busy for so long the answer is there and only not read yet: that comes first.
+      timer = setTimeout(() => setImmediate(giveUp), patienceMs);
     });
     try {
       return await Promise.race([call(), timeout]);

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Type } from 'typebox';
-import type { BuildRecord } from '../build.ts';
 import { tokenOf } from './auth.ts';
 import { Problem } from './problem.ts';
-import { Build, type PublicBuild, Status } from './record.ts';
+import { Build, publicRecord, Status } from './record.ts';
 import { named } from './schema.ts';
 import type { App, Context } from './service.ts';
 
@@ -25,7 +24,7 @@ const ListQuery = Type.Object(
   {
     project: Type.Optional(Type.String()),
     branch: Type.Optional(Type.String({ description: 'The ref of the source; needs `project`.' })),
-    status: Type.Optional(Type.Enum(Status.enum)),
+    status: Type.Optional(Type.Enum(Status.enum, { type: 'string' })),
     before: instant('Created before.'),
     after: instant('Created after.'),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 25 })),
@@ -144,11 +143,6 @@ export async function knownBuild({ records, reach }: Pick<Context, 'records' | '
   const stored = await reach(() => records.get(id));
   if (!stored) throw unknown;
   return stored;
-}
-
-/** The record without what only the service needs to know. */
-export function publicRecord({ storage: _storage, ...record }: BuildRecord): PublicBuild {
-  return record;
 }
 
 /** Whether an If-None-Match header names this version (RFC 9110, 13.1.2: weak comparison). */

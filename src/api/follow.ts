@@ -3,14 +3,13 @@ import { createBell } from '../logs/bell.ts';
 import { type LogPosition, LogRestarted } from '../logs.ts';
 import { type FramedEntry, type LogFormat, ndjson, serverSentEvent } from './entry.ts';
 import type { LogCursor } from './hub.ts';
-import type { RecordView } from './watch.ts';
+import { publicRecord } from './record.ts';
+import { isFinished, type RecordView } from './watch.ts';
 
 /** What a follower of one build reads from. `wake` is called when there may be something new. */
 export interface Sources {
   readonly log: (from: LogPosition, wake: () => void) => LogCursor;
   readonly record: (wake: () => void) => RecordView;
-  /** The record of the finished build. */
-  readonly final: () => Promise<BuildRecord>;
 }
 
 export interface FollowOptions {
@@ -50,17 +49,22 @@ export async function* followBuild(
       if (changes.length > 0) {
         yield Buffer.from(changes.map(({ type, event }) => encode(format, type, event)).join(''));
       }
-      const entry = cursor.next(view.state());
-      if (entry === 'end') {
-        if (format === 'plain') return;
-        yield Buffer.from(encode(format, 'end', { record: await sources.final() }, endId));
+      const record = view.record();
+      const entry = cursor.next(record);
+      if (entry === 'end' && isFinished(record)) {
+        if (format !== 'plain')
+          yield Buffer.from(encode(format, 'end', { record: publicRecord(record) }, endId));
         return;
       }
-      if (entry === 'wait') {
-        const silentAt = performance.now() + heartbeatMs - timerInaccuracyMs;
-        await bell.heard(heartbeatMs);
-        if (format !== 'plain' && performance.now() >= silentAt) yield breaks[format];
-      } else yield entry.frame(format);
+      if (entry !== 'end' && entry !== 'wait') {
+        yield entry.frame(format);
+        continue;
+      }
+      // The log may end before its record is here.
+      if (entry === 'end') view.refresh();
+      const silentAt = performance.now() + heartbeatMs - timerInaccuracyMs;
+      await bell.heard(heartbeatMs);
+      if (format !== 'plain' && performance.now() >= silentAt) yield breaks[format];
     }
   } finally {
     signal.removeEventListener('abort', bell.ring);
@@ -81,8 +85,9 @@ function logCursor(
 ) {
   let cursor = typeof from === 'number' ? undefined : sources.log(from, wake);
   return {
-    next: ({ attempt, finished }: ReturnType<RecordView['state']>): FramedEntry | 'wait' | 'end' => {
-      if (!cursor && attempt === 0) return finished ? 'end' : 'wait';
+    next: (record: BuildRecord): FramedEntry | 'wait' | 'end' => {
+      const { attempt } = record;
+      if (!cursor && attempt === 0) return isFinished(record) ? 'end' : 'wait';
       cursor ??= sources.log({ attempt, offset: Number(from) }, wake);
       try {
         return cursor.next();

@@ -29,6 +29,7 @@ const LogQuery = Type.Object(
     ),
     follow: Type.Optional(
       Type.Enum(['0', '1'] as const, {
+        type: 'string',
         description: 'Of text/plain: wait for more until the build is finished. The other types always do.',
       }),
     ),

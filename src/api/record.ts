@@ -12,6 +12,7 @@ export const Status = Type.Enum(
   ['queued', 'running', 'passed', 'failed', 'errored', 'canceled', 'timed_out'] as const,
   {
     $id: 'Status',
+    type: 'string',
     description: '`failed` is the code that was built; `errored` is what it was built on.',
   },
 );
@@ -25,16 +26,7 @@ const Reason = Type.String({
 export const StepRecord = Type.Object(
   {
     name: Type.String(),
-    status: Type.Enum([
-      'queued',
-      'running',
-      'passed',
-      'failed',
-      'errored',
-      'canceled',
-      'timed_out',
-      'skipped',
-    ]),
+    status: Type.Enum([...Status.enum, 'skipped'], { type: 'string' }),
     exitCode: Type.Optional(Type.Integer()),
     reason: Type.Optional(Reason),
     image: Type.Optional(Type.Object({ ref: Type.String(), digest: Type.String() })),
@@ -77,6 +69,11 @@ export type PublicBuild = Omit<BuildRecord, 'storage'> & {
   /** Why it waits. */
   readonly waiting?: string;
 };
+
+/** The record without what only the service needs to know. */
+export function publicRecord({ storage: _storage, ...record }: BuildRecord): PublicBuild {
+  return record;
+}
 
 const BuildDocument = Type.Object(
   {

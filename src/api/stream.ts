@@ -2,7 +2,6 @@ import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import type { BuildRecord } from '../build.ts';
 import type { LogPosition } from '../logs.ts';
-import { knownBuild, publicRecord } from './builds.ts';
 import { followBuild, type FollowOptions } from './follow.ts';
 import type { Context } from './service.ts';
 
@@ -20,7 +19,6 @@ export function openStream(
   const sources = {
     log: (at: LogPosition, wake: () => void) => hub.follow(record.id, at, wake),
     record: (wake: () => void) => watch(record, wake),
-    final: async () => publicRecord((await knownBuild(context, record.id)).record),
   };
   const signal = context.streams.open(reply, stallMs);
   return Readable.from(followBuild(sources, { ...options, signal, heartbeatMs }), { objectMode: false });

@@ -6,6 +6,7 @@ import { Problem } from './problem.ts';
 import { type ByteRange, parseRange } from './range.ts';
 import type { Context } from './service.ts';
 import { openStream } from './stream.ts';
+import { isFinished } from './watch.ts';
 
 interface TextRequest {
   readonly after: number;
@@ -21,8 +22,8 @@ export async function sendText(
   { after, range, follow }: TextRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const { attempt, status } = record;
-  const finished = status !== 'queued' && status !== 'running';
+  const { attempt } = record;
+  const finished = isFinished(record);
   if (follow && !finished)
     return reply.send(openStream(context, record, { format: 'plain', from: after }, reply));
 

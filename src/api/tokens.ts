@@ -5,6 +5,7 @@ import { named } from './schema.ts';
 import type { App, Context } from './service.ts';
 
 const Scope = Type.Enum(['read', 'submit', 'admin'] as const, {
+  type: 'string',
   description: '`admin` may do everything.',
 });
 

@@ -11,8 +11,10 @@ interface Change {
 export interface RecordView {
   /** Changes since the last call, each in its latest state; all of the present at the first. */
   changes(): Change[];
-  /** As far as it is known; `attempt` 0: no worker has taken it yet. */
-  state(): { readonly attempt: number; readonly finished: boolean };
+  /** As far as it is known. */
+  record(): BuildRecord;
+  /** Reads the record again, once for all who ask; `wake` is called when that brought something. */
+  refresh(): void;
   close(): void;
 }
 
@@ -22,7 +24,7 @@ interface Watched {
   /** By what they are about; `version` is when they came. */
   readonly parts: Map<string, { readonly json: string; readonly version: number; readonly change: Change }>;
   version: number;
-  state: ReturnType<RecordView['state']>;
+  record: BuildRecord;
   reading: 'no' | 'yes' | 'again';
   unsubscribe(): void;
 }
@@ -37,8 +39,9 @@ export function watchRecords(records: Records) {
     build.parts.set(key, { json, version: ++build.version, change });
   };
 
-  const take = (build: Watched, { status, reason, attempt, workflows }: BuildRecord) => {
-    build.state = { attempt, finished: status !== 'queued' && status !== 'running' };
+  const take = (build: Watched, record: BuildRecord) => {
+    build.record = record;
+    const { status, reason, attempt, workflows } = record;
     const event = { status, attempt, ...(reason !== undefined && { reason }) };
     put(build, 'status', { type: 'status', event });
     for (const workflow of workflows) {
@@ -58,7 +61,7 @@ export function watchRecords(records: Records) {
     }
     do {
       build.reading = 'yes';
-      // What cannot be read now comes with the next change; `end` brings the whole record anyway.
+      // What cannot be read now comes with the next change, or when a follower asks again.
       const stored = await records.get(build.id).catch(() => undefined);
       if (stored) take(build, stored.record);
     } while (isAgain(build));
@@ -73,10 +76,12 @@ export function watchRecords(records: Records) {
         watchers: new Set(),
         parts: new Map(),
         version: 0,
-        state: { attempt: 0, finished: false },
+        record: first,
         reading: 'no',
-        // Log growth comes often and changes nothing here.
-        unsubscribe: records.subscribe(first.id, ({ kind }) => void (kind !== 'log' && refresh(fresh))),
+        // Log growth comes often and changes nothing here; what is finished does not change any more.
+        unsubscribe: isFinished(first)
+          ? () => {}
+          : records.subscribe(first.id, ({ kind }) => void (kind !== 'log' && refresh(fresh))),
       };
       build = fresh;
       builds.set(first.id, build);
@@ -91,7 +96,8 @@ export function watchRecords(records: Records) {
         seen = watched.version;
         return fresh.map(({ change }) => change);
       },
-      state: () => watched.state,
+      record: () => watched.record,
+      refresh: () => void refresh(watched),
       close: () => {
         watched.watchers.delete(wake);
         if (watched.watchers.size > 0 || builds.get(watched.id) !== watched) return;
@@ -100,6 +106,11 @@ export function watchRecords(records: Records) {
       },
     };
   };
+}
+
+/** Nothing about it changes any more. */
+export function isFinished({ status }: BuildRecord): boolean {
+  return status !== 'queued' && status !== 'running';
 }
 
 /** Asked through a function: it changes while refresh() waits. */
