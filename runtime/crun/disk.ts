@@ -17,7 +17,15 @@ export function chooseDisk(limits: Limits, directory: string): Disk {
   if (limits.diskBytes <= limits.memoryBytes / 4) {
     return { kind: 'tmpfs', bytes: limits.diskBytes, inodes: limits.diskInodes };
   }
-  return { kind: 'ext4', template: join(directory, `ext4-${limits.diskBytes}-${limits.diskInodes}.img`) };
+  return { kind: 'ext4', template: join(directory, `ext4-${limits.diskBytes}-${ext4Inodes(limits)}.img`) };
+}
+
+/**
+ * One for each 4 KiB, if so many are wanted: ext4 makes its tables of 256-byte inodes beforehand, and a small disk
+ * would be full of them, or refused by mkfs.ext4. So they take a sixteenth at most.
+ */
+function ext4Inodes(limits: Limits): number {
+  return Math.min(limits.diskInodes, Math.floor(limits.diskBytes / 4096));
 }
 
 /** Makes the template of an ext4 disk unless it exists. Throws CommandError. */
@@ -39,7 +47,7 @@ async function makeTemplate(template: string, limits: Limits): Promise<void> {
     await run({
       file: 'mkfs.ext4',
       args: [
-        ['-q', '-F', '-m', '0', '-N', String(limits.diskInodes), '-O', '^has_journal,^resize_inode'],
+        ['-q', '-F', '-m', '0', '-N', String(ext4Inodes(limits)), '-O', '^has_journal,^resize_inode'],
         ['-E', 'nodiscard,lazy_itable_init=1,root_owner=0:0'],
         [path, `${Math.ceil(limits.diskBytes / 1024)}k`],
       ].flat(),

@@ -50,6 +50,14 @@ test.each([
   expect(chooseDisk(limits, '/disks').kind).toBe(kind);
 });
 
+// The inodes that a build has when it asks for none; see src/limits.ts.
+test.each([64, 512])('a disk of %i MiB on ext4 is not used up by inodes', async (size) => {
+  await using place = lab();
+  const limits = { diskBytes: size * 2 ** 20, diskInodes: 2_000_000, memoryBytes: 128 * 2 ** 20 };
+  const told = await sh(place.open({ limits }), `fallocate -l ${Math.floor(size * 0.9)}M big`);
+  expect(told).toEqual({ exit: { reason: 'exit', code: 0 }, output: '' });
+});
+
 test.each(['', 'workspace', '/', '//a', '/a/', '/a/../b', '/../../etc', '/a/./b', '/a\0b'])(
   'the workspace cannot be at %j',
   async (path) => {
