@@ -21,9 +21,9 @@ export function packCommand(directory: string, hidden: readonly string[]): PackC
     args: [
       ['--create', '--file=-', '--directory', directory, '--sort=name'],
       ['--owner=0', '--group=0', '--numeric-owner', '--format=posix'],
-      // The default names extended headers after the process id of tar.
+      // Older versions of tar name extended headers after their process id.
       ['--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime'],
-      ['--warning=no-file-ignored', '--anchored', '--no-wildcards', '--exclude-from=-'],
+      ['--warning=no-file-ignored', '--no-wildcards', '--exclude-from=-'],
       excluded.filter(awkward).map((path) => `--exclude=${path}`),
       ['--', '.'],
     ].flat(),

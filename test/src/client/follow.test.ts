@@ -85,8 +85,19 @@ describe('following a build', () => {
         else response.write(all.slice(0, next(1500)), () => request.socket.destroy());
       });
       expect(bytesOf(events).equals(text)).toBe(true);
+      expect(typesOf(events).filter((type) => type === 'interrupted')).toHaveLength(served - 1);
+      expect(events.at(-1)?.type).toBe('end');
     },
   );
+
+  test('drops bytes that come twice', async () => {
+    const events = await follow((_request, response) => {
+      begin(response).write(log({ offset: 0, data: text.subarray(0, 100) }));
+      response.write(log({ offset: 50, data: text.subarray(50, 80) }));
+      response.end(log({ offset: 60, data: text.subarray(60) }) + end);
+    });
+    expect(bytesOf(events).equals(text)).toBe(true);
+  });
 
   test('says that bytes are missing instead of leaving them out', async () => {
     const following = follow((_request, response) => {

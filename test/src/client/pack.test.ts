@@ -8,7 +8,6 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { zstdDecompressSync } from 'node:zlib';
@@ -19,7 +18,8 @@ import { createSpool } from '../../../src/client/spool.ts';
 
 let dir: string;
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), 'cofferdam-pack-'));
+  // A tmpfs lists files by their age; ext4 by their names.
+  dir = mkdtempSync('/dev/shm/cofferdam-pack-');
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
