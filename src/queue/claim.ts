@@ -33,6 +33,8 @@ export type Handler = (claim: Claim) => Promise<Result>;
 /** A claim as the worker keeps it. */
 export interface Held {
   readonly id: string;
+  /** Which hand-over it came with. */
+  readonly n: number;
   readonly session: string;
   /** 0 while the claim is not answered. */
   attempt: number;

@@ -7,7 +7,7 @@ import { type BuildSpec, queuedRecord } from '../spec.ts';
 import type { Claim, Handler, Held, Result } from './claim.ts';
 import { bullPrefix, type Dispatcher, parseHanded, parseJobId, queueName } from './dispatch.ts';
 import { startPulse } from './pulse.ts';
-import type { Call } from './scripts.ts';
+import { type Call, QueueStateLostError } from './scripts.ts';
 import { canonicalLabels } from './place.ts';
 import type { Settle } from './settle.ts';
 import type { WorkerInfo } from './stats.ts';
@@ -94,9 +94,13 @@ export function startConsumer(parts: ConsumerParts, worker: WorkerInfo, handler:
   const work = async (job: string): Promise<void> => {
     await pulse.inTouch();
     const { id, n } = parseJobId(job);
+    const session = pulse.session();
+    // BullMQ may deliver a job again while we work on it; the first delivery has the claim.
+    if ([...held].some((other) => other.id === id && other.n === n && other.session === session)) return;
     const entry: Held = {
       id,
-      session: pulse.session(),
+      n,
+      session,
       attempt: 0,
       canceled: new AbortController(),
       lost: new AbortController(),
@@ -220,7 +224,7 @@ async function handle(handler: Handler, claim: Claim): Promise<Result> {
   }
 }
 
-/** Tries until it works: Redis may be away when a worker starts. */
+/** Tries until it works: Redis may be away when a worker starts. What is lost for good is not waited for. */
 async function untilDone(
   act: () => Promise<void>,
   trouble: (error: unknown) => void,
@@ -232,6 +236,7 @@ async function untilDone(
       return await act();
     } catch (error) {
       trouble(error);
+      if (error instanceof QueueStateLostError) return;
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }

@@ -34,7 +34,11 @@ export async function archiveBuild(redis: RedisHandle, storage: Storage, id: str
 }
 
 /** A worker that ends its attempt archives the log itself and says where; for the others it is done here. */
-async function withSealedLogs(redis: RedisHandle, storage: Storage, record: BuildRecord): Promise<BuildRecord> {
+async function withSealedLogs(
+  redis: RedisHandle,
+  storage: Storage,
+  record: BuildRecord,
+): Promise<BuildRecord> {
   const { id, attempt } = record;
   for (let earlier = 1; earlier < attempt; earlier++) await sealLog(redis, storage, { id, attempt: earlier });
   if (attempt === 0 || record.storage) return record;

@@ -84,7 +84,8 @@ function compose(
     attempt,
     attempts,
     ...(startedAt !== undefined && { startedAt }),
-    ...(ended && attempt > 0 && { storage: { prefix: attemptPrefix(spec.id, attempt) } }),
+    // Where nobody gave a verdict, the log is put in order first; the archive then says where it is.
+    ...(ended && !end && { storage: { prefix: attemptPrefix(spec.id, attempt) } }),
     ...(end && {
       ...end,
       workflows: base.workflows.map((workflow) => ({ ...workflow, ...cutShort(workflow, status) })),

@@ -65,6 +65,17 @@ test('a project that was away does not make up for it', async () => {
   expect(order.filter((project) => project === 'returning').length).toBeLessThanOrEqual(3);
 });
 
+test('a project that asks for one build at a time takes no more than its turns', async () => {
+  const { submit, register, worker, drain, model } = await withOneSlot();
+  await register(worker);
+  for (let i = 0; i < 20; i++) await submit(makeSpec({ project: 'patient' }));
+  for (let i = 0; i < 10; i++) {
+    await submit(makeSpec({ project: 'pushy' }));
+    await drain(2);
+  }
+  expect(model.all(({ spec, at }) => spec.project === 'patient' && at === 'ended').length).toBeGreaterThan(8);
+});
+
 test('within a project the higher priority goes first, then the older build', async () => {
   const { submit, register, worker, drain } = await withOneSlot();
   const specs = [5, 1, 9, 5, 0, 9].map((priority) => makeSpec({ priority }));

@@ -66,7 +66,7 @@ describe('a worker process', () => {
   });
 
   test('that dies of a build, twice, has died of it for the last time', async () => {
-    const { queue, spawn, said, reaches } = await openWithProcesses();
+    const { queue, spawn, said, reaches, get } = await openWithProcesses();
     const spec = makeSpec({ environment: { RUN_MS: '60000' } });
     await queue.submit(spec);
     for (const attempt of [1, 2]) {
@@ -77,6 +77,9 @@ describe('a worker process', () => {
     const record = await reaches(spec.id, 'errored');
     expect(record).toMatchObject({ attempt: 2, reason: 'worker-lost' });
     expect(record.message).toBe('worker victim-2 died or lost its connection while it ran the build');
+    // What its last attempt wrote until then is archived by somebody else.
+    const { prefix } = await until(async () => (await get(spec.id)).record.storage);
+    expect(prefix).toBe(`builds/${spec.id}/attempts/2/`);
   });
 });
 
@@ -124,7 +127,8 @@ describe('without Redis', () => {
     await until(async () => (await queue.stats()).running === 3);
     await server.kill();
     stop.abort();
-    await sleep(300);
+    // Longer than a single command is waited for.
+    await sleep(3_300);
     await server.restart();
     for (const { id } of specs) expect(await reaches(id, 'passed')).toMatchObject({ attempt: 1 });
   });
@@ -147,6 +151,25 @@ describe('without Redis', () => {
     expect(await reaches(spec.id, 'passed')).toMatchObject({ attempt: 2 });
     stop.abort();
   });
+});
+
+test('a build that is not its own any more is lost to a worker with the next heartbeat', async () => {
+  const handle = await redis.connect();
+  const { queue, consume, reaches } = openService(handle);
+  let lost = 0;
+  consume({}, async (claim) => {
+    await aborted(claim.lost);
+    lost = performance.now();
+    return verdict(claim);
+  });
+  const spec = makeSpec();
+  await queue.submit(spec);
+  await reaches(spec.id, 'running');
+  // As a Redis that was restored from an older copy would have it.
+  await handle.client.hset(`${handle.prefix}b:${spec.id}`, 'attempt', '7');
+  const changed = performance.now();
+  await until(() => lost > 0);
+  expect(lost - changed).toBeLessThan(quick.giveUpMs);
 });
 
 describe('what BullMQ loses', () => {
