@@ -28,7 +28,7 @@ export function framedEntry(entry: LogEntry): FramedEntry {
 }
 
 /** The id of an event: who reconnects with it goes on after the bytes before `offset`. */
-export const eventId = ({ attempt, offset }: LogPosition) => `${attempt}:${offset}`;
+const eventId = ({ attempt, offset }: LogPosition) => `${attempt}:${offset}`;
 
 /** The position in an id of eventId; undefined: it is none. */
 export function parseEventId(text: string): LogPosition | undefined {

@@ -11,8 +11,8 @@ export interface HubLimits {
   readonly openReads: number;
 }
 
-export const defaultHubLimits: HubLimits = {
-  segmentBytes: 256 * 1024,
+const defaultHubLimits: HubLimits = {
+  segmentBytes: 64 * 1024,
   keptBytes: 16 * 1024 ** 2,
   openReads: 32,
 };

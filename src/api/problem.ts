@@ -48,7 +48,7 @@ export class Problem extends Error {
 }
 
 /** The document of a problem. */
-export function problemDocument(problem: Problem, requestId: string): Static<typeof ProblemDocument> {
+function problemDocument(problem: Problem, requestId: string): Static<typeof ProblemDocument> {
   return {
     type: 'about:blank',
     title: STATUS_CODES[problem.statusCode] ?? 'Error',
