@@ -1,7 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { release } from 'node:os';
 import { basename, join } from 'node:path';
-import { crunDriver, type CrunOptions } from '../../../runtime/crun/driver.ts';
+import { crunDriver, type CrunOptions, type Overlay } from '../../../runtime/crun/driver.ts';
 import { holderFile } from '../../../runtime/host/holder.ts';
+import { atLeast } from '../../../runtime/host/version.ts';
 import type {
   Command,
   Container,
@@ -28,6 +30,11 @@ export const smallLimits: Limits = {
 
 /** The same build with a disk that is ext4, for it does not fit into a quarter of the memory. */
 export const ext4Limits: Limits = { ...smallLimits, memoryBytes: 128 * MiB };
+
+/** The ways to hand over layers that this kernel has. */
+export const overlays: readonly Overlay[] = atLeast(release(), '6.5')
+  ? ['layerwise', 'classic']
+  : ['classic'];
 
 /** A driver with state of its own, which goes at the end with the sandboxes that were opened here. */
 export interface Lab extends AsyncDisposable {
