@@ -3,7 +3,7 @@ import type { Command, Container, Exit, Sandbox } from '../runtime/sandbox.ts';
 import type { StepRecord } from '../src/build.ts';
 import type { Plan, PlanStep } from '../src/workflow/plan.ts';
 import { shellScript } from '../src/workflow/script.ts';
-import type { Abort } from './abort.ts';
+import { type Abort, AbortedError } from './abort.ts';
 import { stepEnvironment, workspacePath } from './environment.ts';
 import type { BuildEvents } from './events.ts';
 import type { BuildLog } from './log.ts';
@@ -85,17 +85,33 @@ function commandOf(step: PlanStep, image: Image, { buildId, plan }: StepsContext
   };
 }
 
-/** SIGTERM to the whole container when the build is being stopped, SIGKILL when its grace time is over. */
+/** After SIGKILL a container is gone within milliseconds, if it ever began. */
+const killedMs = 2_000;
+
+/**
+ * SIGTERM to the whole container when the build is being stopped, SIGKILL when its grace time is over. Throws
+ * AbortedError when that does not end it: crun hangs, and only the end of the sandbox helps.
+ */
 async function stoppable(abort: Abort, container: Container, work: () => Promise<Exit>): Promise<Exit> {
+  const stuck = Promise.withResolvers<never>();
+  let patience: NodeJS.Timeout | undefined;
   const terminate = () => container.signal('SIGTERM');
-  const kill = () => container.kill();
+  const kill = () => {
+    container.kill();
+    patience = setTimeout(
+      () => stuck.reject(new AbortedError('killing its container did not end it')),
+      killedMs,
+    );
+  };
   abort.stopping.addEventListener('abort', terminate);
   abort.killed.addEventListener('abort', kill);
   try {
     const exit = work();
     if (abort.stopping.aborted) terminate();
-    return await exit;
+    if (abort.killed.aborted) kill();
+    return await Promise.race([exit, stuck.promise]);
   } finally {
+    clearTimeout(patience);
     abort.stopping.removeEventListener('abort', terminate);
     abort.killed.removeEventListener('abort', kill);
   }
