@@ -97,6 +97,7 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
   } finally {
     giveShareBack();
     claim.canceled.removeEventListener('abort', onCancel);
+    tools.giveBack.removeEventListener('abort', onLost);
   }
 }
 
