@@ -69,9 +69,9 @@ test('a project that asks for one build at a time takes no more than its turns',
   const { submit, register, worker, drain, model } = await withOneSlot();
   await register(worker);
   for (let i = 0; i < 20; i++) await submit(makeSpec({ project: 'patient' }));
-  for (let i = 0; i < 10; i++) {
+  for (let i = 0; i < 20; i++) {
     await submit(makeSpec({ project: 'pushy' }));
-    await drain(2);
+    await drain(1);
   }
   expect(model.all(({ spec, at }) => spec.project === 'patient' && at === 'ended').length).toBeGreaterThan(8);
 });

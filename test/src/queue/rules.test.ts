@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { placeOf } from '../../../src/queue/place.ts';
 import { whyWaiting } from '../../../src/queue/why.ts';
 import { parseOwn } from '../../../src/records/json.ts';
 import { useRedis } from '../../redis.ts';
@@ -216,8 +217,37 @@ test('a command that Redis gets twice does what it does once', async () => {
   if (!handed) throw new Error('nothing was admitted');
   const claim = () => call('claim', spec.id, handed.n, worker.session, '2026-01-01T00:00:00Z');
   expect(await claim()).toEqual(await claim());
+  await call('submit', spec.id, JSON.stringify(spec), placeOf(spec), '', 0, '');
   const finish = () =>
     call('finish', spec.id, 1, worker.session, '2026-01-01T00:00:01Z', 'passed', '', '', '{}');
   expect(await finish()).toEqual(await finish());
   expect(model.builds.size).toBe(1);
+});
+
+test('a build is kept away from the worker that failed it, while another one could take it', async () => {
+  const { submit, register, deliver, giveBack, mail, model } = createSimulation(await redis.connect(), caps);
+  const worker = (id: string): ModelWorker => ({
+    id,
+    session: `${id}#1`,
+    labels: {},
+    class: '-',
+    slots: 1,
+    alive: true,
+  });
+  const [bad, busy] = [worker('bad'), worker('busy')];
+  await submit(makeSpec());
+  await register(busy);
+  for (const handed of mail.splice(0)) await deliver(handed, busy);
+  const spec = makeSpec();
+  await submit(spec);
+  await register(bad);
+  for (const handed of mail.splice(0)) await deliver(handed, bad);
+  const build = model.builds.get(spec.id);
+  if (!build) throw new Error('there is no such build');
+  await giveBack(build, 'infrastructure');
+  // `bad` has a free slot, `busy` has none.
+  expect(mail).toEqual([]);
+  await submit(makeSpec());
+  expect(mail.map(({ id }) => id)).not.toContain(spec.id);
+  expect(mail).toHaveLength(1);
 });
