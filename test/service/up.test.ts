@@ -7,8 +7,9 @@ import { createSite, kill, type Site, until } from './site.ts';
 async function running(site: Site, seconds: number): Promise<string> {
   const dir = site.project('slow', ['echo begun', `sleep ${seconds}`, 'echo done']);
   const id = (await site.command('submit', dir)).stdout.trim();
-  await until('a log', async () =>
-    (await site.command('logs', id)).stdout.includes('begun\n') ? true : undefined,
+  await until(
+    'a log',
+    async () => (await site.get(`/v1/builds/${id}/logs`)).includes('begun\n') || undefined,
   );
   return id;
 }
@@ -23,7 +24,7 @@ describe.concurrent('cofferdam up', () => {
   test('lets running builds finish when it is told to stop, and leaves no process', async () => {
     await using site = await createSite();
     const up = await site.up();
-    const id = await running(site, 4);
+    const id = await running(site, 8);
     up.process.kill('SIGTERM');
     const { code, stderr } = await up.ended;
     expect(stderr).toContain(`waiting for ${id} (slow)`);
@@ -38,7 +39,7 @@ describe.concurrent('cofferdam up', () => {
     expect(await site.show(id)).toMatchObject({ status: 'passed', attempt: 1 });
     expect((await site.command('logs', id)).stdout).toContain('done\n');
     expect(readFileSync(join(site.dataDir, 'token'), 'utf8')).toBe(token);
-  }, 90_000);
+  }, 120_000);
 
   test('finds its finished builds again in the archive when Redis has lost everything', async () => {
     await using site = await createSite();
@@ -56,28 +57,32 @@ describe.concurrent('cofferdam up', () => {
     expect(await site.command('submit', site.project('more', ['true']), '--follow')).toMatchObject({
       code: 0,
     });
-  }, 90_000);
+  }, 120_000);
 
   test('gives running builds back when it is told to stop twice; they run when it is there again', async () => {
     await using site = await createSite();
     const up = await site.up();
-    const id = await running(site, 5);
+    const id = await running(site, 60);
     up.process.kill('SIGINT');
     await until('the first signal', async () => up.output.stderr.includes('stopping:') || undefined);
     const began = performance.now();
     up.process.kill('SIGINT');
     expect(await up.ended).toMatchObject({ code: 0 });
-    expect(performance.now() - began).toBeLessThan(4_500);
+    expect(performance.now() - began).toBeLessThan(30_000);
     await site.up();
-    expect(await ended(site, id)).toMatchObject({ status: 'passed', attempt: 2 });
-  }, 90_000);
+    await until('another attempt', async () => {
+      const { status, attempt } = await site.show(id);
+      return (status === 'running' && attempt === 2) || undefined;
+    });
+    expect(await site.command('cancel', id)).toMatchObject({ code: 0 });
+  }, 120_000);
 
   test('takes over what a killed predecessor left, and its processes end by themselves', async () => {
     await using site = await createSite();
     const up = await site.up();
     const before = await site.processes('--supervised');
     expect(before).toHaveLength(2);
-    const id = await running(site, 3);
+    const id = await running(site, 8);
     up.process.kill('SIGKILL');
     await up.ended;
     await site.up();
@@ -87,12 +92,12 @@ describe.concurrent('cofferdam up', () => {
     );
     const log = readFileSync(join(site.dataDir, 'redis/redis.log'), 'utf8');
     expect(log.match(/ready to accept connections/g)).toHaveLength(1);
-  }, 90_000);
+  }, 120_000);
 
   test('runs a build again whose worker was killed, and shows both attempts', async () => {
     await using site = await createSite();
     await site.up();
-    const id = await running(site, 3);
+    const id = await running(site, 8);
     for (const pid of await site.processes('worker')) kill(pid);
     expect(await ended(site, id)).toMatchObject({
       status: 'passed',
@@ -104,9 +109,9 @@ describe.concurrent('cofferdam up', () => {
     const shown = (await site.command('show', id)).stdout;
     expect(shown).toMatch(/^1 +\S+ .* errored \(worker-lost\)/m);
     expect((await site.command('logs', id)).stdout).toBe(
-      '+ echo begun\nbegun\n+ sleep 3\n+ echo done\ndone\n',
+      '+ echo begun\nbegun\n+ sleep 8\n+ echo done\ndone\n',
     );
-  }, 90_000);
+  }, 120_000);
 });
 
 test('a setting that cannot work ends it with the reason', async () => {
