@@ -58,7 +58,6 @@ function describe(build: ShownBuild): string {
       ['STEP', 'STATUS', 'EXIT', 'TOOK'],
       build.workflows.flatMap(({ steps }) => steps).map(stepRow),
     ),
-    // The only one, and not over or good: it says nothing that is not above.
     ...section(['ATTEMPT', 'WORKER', 'STARTED', 'TOOK', 'ENDED'], (build.attempts ?? []).map(attemptRow)),
     ...section(
       ['ARTIFACT', 'SIZE', 'SHA-256'],
