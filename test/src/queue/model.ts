@@ -74,5 +74,3 @@ export function createModel(caps: Caps) {
 
   return { builds, workers, all, active, offers, free, capped, roomFor };
 }
-
-export type Model = ReturnType<typeof createModel>;
