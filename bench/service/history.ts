@@ -1,0 +1,122 @@
+import { ulid } from 'ulid';
+import type { BuildRecord } from '../../src/build.ts';
+import { restoreScript } from '../../src/records/scripts.ts';
+import { type BuildSpec, queuedRecord } from '../../src/spec.ts';
+import type { Peer, Row } from '../row.ts';
+import type { Site } from '../site.ts';
+import { p99 } from '../statistics.ts';
+import { ask, keepAlive } from './http.ts';
+import { type Stack, startStack, type StackOptions } from './stack.ts';
+
+/** As good as empty: enough for one page, so that both answer with as much. */
+const little = 200;
+const projects = 500;
+const branches = 20;
+const fillMs = 180_000;
+const day = 86_400_000;
+
+/** Lists and single builds with a long history, beside a short one; each sample is the p99 of 100 requests. */
+export async function history(site: Site, options: StackOptions): Promise<Row[]> {
+  const stack = await startStack(site, options);
+  try {
+    const ids = await fill(stack, little);
+    const before = await measure(site, stack, ids);
+    ids.push(...(await fill(stack, Math.max(1000, site.runs * 10_000))));
+    const after = await measure(site, stack, ids);
+    return Object.entries(after).map(([what, samples]): Row => {
+      const peer: Peer = {
+        name: `with ${little} builds`,
+        samples: before[what] ?? [],
+        target: { kind: 'cost', limit: 2 },
+      };
+      return {
+        what: `${what}, p99, ${ids.length} finished builds`,
+        unit: 'ms',
+        better: 'less',
+        samples,
+        peers: [peer],
+      };
+    });
+  } finally {
+    await stack.close();
+  }
+}
+
+/** Finished builds as the archive leaves them in Redis, over the last year; as many as there is time for. */
+async function fill({ redis: { client, prefix } }: Stack, count: number): Promise<string[]> {
+  const ids: string[] = [];
+  const deadline = performance.now() + fillMs;
+  while (ids.length < count && performance.now() < deadline) {
+    const size = Math.min(2_000, count - ids.length);
+    await Promise.all(
+      Array.from({ length: size }, (_, i) => {
+        const number = ids.length + i;
+        const id = ulid(Date.now() - day * 365 + Math.floor((number / count) * day * 365));
+        ids.push(id);
+        const { project, record, spec, ref } = finished(id, number);
+        const args = [JSON.stringify(record), JSON.stringify(spec), 'archived', record.status, 1, project];
+        return restoreScript.run(client, [prefix], [id, ...args, `i:b:${project}:${ref}`]);
+      }),
+    );
+  }
+  return ids;
+}
+
+function finished(id: string, number: number) {
+  const project = `project-${number % projects}`;
+  const ref = `branch-${number % branches}`;
+  const status = number % 7 === 0 ? 'failed' : 'passed';
+  const spec: BuildSpec = {
+    id,
+    project,
+    environment: {},
+    priority: 5,
+    labels: {},
+    requestedBy: id,
+    source: { kind: 'upload', digest: 'a'.repeat(64), bytes: 1000, ref },
+  };
+  const at = new Date().toISOString();
+  const record: BuildRecord = {
+    ...queuedRecord(spec),
+    status,
+    attempt: 1,
+    startedAt: at,
+    finishedAt: at,
+    workflows: [
+      { name: 'ci', status, steps: [{ name: 'test', status, exitCode: 0, startedAt: at, finishedAt: at }] },
+    ],
+    attempts: [{ attempt: 1, worker: 'bench', startedAt: at, finishedAt: at, status }],
+    storage: { prefix: `builds/${id}/attempts/1/` },
+  };
+  return { project, ref, spec, record };
+}
+
+async function measure(site: Site, stack: Stack, ids: readonly string[]): Promise<Record<string, number[]>> {
+  const agent = keepAlive();
+  const some = () => ids[Math.floor(Math.random() * ids.length)] ?? '';
+  const requests: Record<string, () => string> = {
+    list: () => '/v1/builds',
+    'list of a project': () => '/v1/builds?project=project-1',
+    'list by status': () => '/v1/builds?status=failed',
+    'list from the middle': () =>
+      `/v1/builds?before=${encodeURIComponent(new Date(Date.now() - day * 100).toISOString())}`,
+    show: () => `/v1/builds/${some()}`,
+  };
+  const results: Record<string, number[]> = {};
+  for (const [what, path] of Object.entries(requests)) {
+    const samples: number[] = [];
+    for (let batch = -1; batch < Math.max(3, site.runs / 10); batch++) {
+      site.stop.throwIfAborted();
+      const times: number[] = [];
+      for (let i = 0; i < 100; i++) {
+        const began = performance.now();
+        await ask(stack, agent, path());
+        times.push(performance.now() - began);
+      }
+      if (batch >= 0) samples.push(p99(times, 'less'));
+    }
+    results[what] = samples;
+  }
+  agent.destroy();
+  return results;
+}
