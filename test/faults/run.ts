@@ -1,13 +1,14 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { exitCode } from '../../src/cli/exit.ts';
-import { catalog } from './catalog.ts';
+import { catalog, pickFaults } from './catalog.ts';
+import type { Fault } from './scene.ts';
 import { type Report, runRound } from './round.ts';
 import { withWorkersDir } from './site.ts';
 
 interface Options {
   readonly seed: number;
   readonly rounds: number;
-  readonly faults: readonly string[];
+  readonly faults: readonly Fault[];
   readonly json?: boolean;
 }
 
@@ -16,7 +17,7 @@ const ids = catalog.map(({ id }) => id);
 const program = new Command('faults')
   .description('Breaks a real service in every way it must survive, and checks that it did.')
   .option('--seed <n>', 'what decides; round n of a run has seed + n - 1', whole, Date.now() % 1_000_000)
-  .option('--faults <list>', `some of ${ids.join(',')}`, listed, ids)
+  .option('--faults <list>', `some of ${ids.join(',')}; joined by + they strike together`, listed, catalog)
   .option('--rounds <n>', 'how often each fault strikes', whole, 1)
   .option('--json', 'print one JSON document');
 
@@ -26,7 +27,7 @@ const reports: Report[] = [];
 
 await withWorkersDir(say, async (dataDir) => {
   for (let round = 0; round < rounds; round++) {
-    for (const fault of catalog.filter(({ id }) => faults.includes(id))) {
+    for (const fault of faults) {
       const missing = fault.missing?.();
       if (missing !== undefined) {
         say(`${fault.id}  left out: ${missing}`);
@@ -57,9 +58,10 @@ function whole(value: string): number {
   return number;
 }
 
-function listed(value: string): string[] {
-  const wanted = value.split(',');
-  const unknown = wanted.filter((id) => !ids.includes(id));
-  if (unknown.length > 0) throw new InvalidArgumentError(`there is no ${unknown.join(', ')}`);
-  return wanted;
+function listed(value: string): Fault[] {
+  try {
+    return value.split(',').map(pickFaults);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
 }
