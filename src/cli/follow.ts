@@ -58,6 +58,9 @@ async function show(
       if (event.attempt > 1 && event.status === 'running')
         screen.progress(`attempt ${event.attempt}: the log begins anew`);
       return undefined;
+    case 'gap':
+      screen.warning(event.detail);
+      return undefined;
     case 'interrupted':
       screen.progress(`${event.why}; resuming`);
       return undefined;

@@ -15,6 +15,8 @@ export type BuildEvent =
     }
   | { readonly type: 'step'; readonly step: StepRecord }
   | { readonly type: 'status'; readonly status: BuildRecord['status']; readonly attempt: number }
+  /** The rest of the log is lost; `detail` says from where on. */
+  | { readonly type: 'gap'; readonly detail: string }
   /** The connection is gone; what follows takes up where it broke off. */
   | { readonly type: 'interrupted'; readonly why: string }
   | { readonly type: 'end'; readonly record: BuildRecord };
@@ -117,6 +119,10 @@ function buildEventOf({ type, data }: ServerSentEvent): BuildEvent | undefined {
     case 'status': {
       const event: Pick<BuildRecord, 'status' | 'attempt'> = JSON.parse(data);
       return { type, ...event };
+    }
+    case 'gap': {
+      const event: { detail: string } = JSON.parse(data);
+      return { type, detail: event.detail };
     }
     case 'end': {
       const event: { record: BuildRecord } = JSON.parse(data);

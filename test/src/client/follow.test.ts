@@ -59,12 +59,14 @@ describe('following a build', () => {
       begin(response).write('retry: 2000\n\n');
       response.write(event('status', { status: 'running', attempt: 1 }));
       response.write(event('step', { workflow: 'w', name: 'test', status: 'running' }));
+      response.write(event('gap', { type: 'gap', detail: 'gone from byte 3 on' }));
       response.write(event('later', { of: 'a newer service' }));
       response.end(event('log', { attempt: 1, offset: 0, step: 'test', text: 'hé' }, '1:3') + end);
     });
     expect(events).toMatchObject([
       { type: 'status', status: 'running', attempt: 1 },
       { type: 'step', step: { name: 'test', status: 'running' } },
+      { type: 'gap', detail: 'gone from byte 3 on' },
       { type: 'log', attempt: 1, offset: 0, step: 'test', data: Buffer.from('hé') },
       { type: 'end', record: { id, status: 'passed' } },
     ]);
