@@ -32,12 +32,17 @@ const StepEvent = Type.Intersect(
   { $id: 'StepEvent' },
 );
 
+const GapEvent = Type.Object(
+  { type: Type.Literal('gap'), detail: Type.String() },
+  { $id: 'GapEvent', description: 'The rest of the log is lost.' },
+);
+
 const EndEvent = Type.Object({ type: Type.Literal('end'), record: named(Build) }, { $id: 'EndEvent' });
 
 /** What happens to a build: one line of NDJSON; in a text/event-stream `type` is the name of the event. */
 export const BuildEvent = Type.Union(
-  [named(LogEvent), named(StatusEvent), named(StepEvent), named(EndEvent)],
+  [named(LogEvent), named(StatusEvent), named(StepEvent), named(GapEvent), named(EndEvent)],
   { $id: 'BuildEvent', description: 'What happens to a build. `end` comes last.' },
 );
 
-export const eventSchemas = [LogEvent, StatusEvent, StepEvent, EndEvent, BuildEvent];
+export const eventSchemas = [LogEvent, StatusEvent, StepEvent, GapEvent, EndEvent, BuildEvent];

@@ -1,6 +1,6 @@
 import type { BuildRecord } from '../build.ts';
 import { createBell } from '../logs/bell.ts';
-import { type LogPosition, LogRestarted } from '../logs.ts';
+import { LogMissing, type LogPosition, LogRestarted } from '../logs.ts';
 import { type FramedEntry, type LogFormat, ndjson, serverSentEvent } from './entry.ts';
 import type { LogCursor } from './hub.ts';
 import { publicRecord } from './record.ts';
@@ -51,6 +51,11 @@ export async function* followBuild(
       }
       const record = view.record();
       const entry = cursor.next(record);
+      if (entry instanceof LogMissing) {
+        if (format === 'plain') throw entry;
+        yield Buffer.from(encode(format, 'gap', { detail: entry.message }));
+        continue;
+      }
       if (entry === 'end' && isFinished(record)) {
         if (format !== 'plain')
           yield Buffer.from(encode(format, 'end', { record: publicRecord(record) }, endId));
@@ -84,14 +89,18 @@ function logCursor(
   wake: () => void,
 ) {
   let cursor = typeof from === 'number' ? undefined : sources.log(from, wake);
+  let missing: LogMissing | undefined;
   return {
-    next: (record: BuildRecord): FramedEntry | 'wait' | 'end' => {
+    /** After LogMissing, which comes as a value and once, `end`. */
+    next: (record: BuildRecord): FramedEntry | LogMissing | 'wait' | 'end' => {
       const { attempt } = record;
+      if (missing) return 'end';
       if (!cursor && attempt === 0) return isFinished(record) ? 'end' : 'wait';
       cursor ??= sources.log({ attempt, offset: Number(from) }, wake);
       try {
         return cursor.next();
       } catch (error) {
+        if (error instanceof LogMissing) return (missing = error);
         if (!restarts || !(error instanceof LogRestarted)) throw error;
         cursor.close();
         cursor = sources.log({ attempt: error.attempt, offset: 0 }, wake);

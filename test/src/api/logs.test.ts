@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { BuildRecord } from '../../../src/build.ts';
 import type { PublicBuild } from '../../../src/api/record.ts';
 import { eventsOf } from '../../../src/client/sse.ts';
+import { LogMissing, type LogReader } from '../../../src/logs.ts';
 import type { Consumer } from '../../../src/queue/consumer.ts';
 import { defaultTiming } from '../../../src/queue/timing.ts';
 import { useRedis } from '../../redis.ts';
@@ -247,6 +248,41 @@ describe('text/event-stream', () => {
     expect(bytesOf(back).toString()).toMatch(/^( 1)?try 2$/);
     expect(await (await get(id, { accept: 'text/plain' })).text()).toBe('try 2');
   });
+});
+
+test('a log of which the rest is lost says so, and ends all the same', async () => {
+  const logs: LogReader = {
+    read: async function* () {
+      yield { attempt: 1, offset: 0, step: 's', data: Buffer.from('begun') };
+      throw new LogMissing('the log is gone from byte 5 on');
+    },
+  };
+  const lossy = await startService(await redis.connect(), { logs });
+  const runner = startWorker(lossy, (job) => passed(job, []));
+  try {
+    const made = await lossy.app.inject({
+      method: 'POST',
+      url: '/v1/builds',
+      headers: { authorization: lossy.bearer.submit },
+      payload: { project: 'p', source: { kind: 'none' }, workflow },
+    });
+    const url = `${String(made.headers['location'])}/logs`;
+    const read = (accept: string) =>
+      lossy.app.inject({ url, headers: { authorization: lossy.bearer.read, accept } });
+    const { body } = await read('application/x-ndjson');
+    const all = body
+      .trimEnd()
+      .split('\n')
+      .map((line): LogEvent => JSON.parse(line));
+    expect(all.filter(({ type }) => type !== 'status')).toEqual([
+      expect.objectContaining({ type: 'log', text: 'begun' }),
+      { type: 'gap', detail: 'the log is gone from byte 5 on' },
+      expect.objectContaining({ type: 'end' }),
+    ]);
+  } finally {
+    await runner.close();
+    await lossy.stop();
+  }
 });
 
 describe('application/x-ndjson', () => {
