@@ -39,11 +39,10 @@ export function startPulse(parts: PulseParts) {
   /** A handler that does not stop in time is not waited for: its build goes to somebody else. */
   const keeps = ({ session: of, lostAt = Infinity }: Held) =>
     of === session && performance.now() - lostAt < timing.lockMs - timing.giveUpMs;
-  const find = (pairs: Flat): Held[] => {
-    return [...held].filter(({ id, attempt, session: of }) =>
+  const find = (pairs: Flat): Held[] =>
+    [...held].filter(({ id, attempt, session: of }) =>
       pairs.some((each, i) => of === session && i % 2 === 0 && each === id && pairs[i + 1] === attempt),
     );
-  };
 
   const beatOnce = async (): Promise<void> => {
     const sent = performance.now();
@@ -59,7 +58,8 @@ export function startPulse(parts: PulseParts) {
     answered = sent;
     lose(find(stale));
     for (const claim of find(cancel)) claim.canceled.abort();
-    await dispatcher.add(parseHanded(admitted));
+    // Not waited for: the next heartbeat must not depend on it.
+    dispatcher.add(parseHanded(admitted)).catch(trouble);
   };
 
   /** One at a time; errors are told, the next one tries again. */
