@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { holderFile } from '../../runtime/host/holder.ts';
+import { containBy } from '../../runtime/images/contain.ts';
+import { tryLock } from '../../runtime/images/lock.ts';
+import { SourceError } from '../../workers/source.ts';
+import { uploadCache } from '../../workers/uploads.ts';
+import { directory, type Entry, file, hardlink, symlink, tar } from '../runtime/images/tar-builder.ts';
+import { temporaryDirectory } from './directory.ts';
+
+const digestOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+
+function cacheIn(dataDir: string, capBytes = 1024 ** 3) {
+  return uploadCache({ dataDir, contain: containBy(holderFile), capBytes });
+}
+
+function upload(entries: readonly Entry[], pack: (bytes: Buffer) => Buffer = (bytes) => bytes) {
+  const bytes = pack(tar(entries));
+  return { digest: digestOf(bytes), open: () => Promise.resolve(Readable.from([bytes])) };
+}
+
+const long = (path: string) => utimesSync(join(path, 'lock'), new Date(0), new Date(0));
+
+test('a tree is unpacked as root’s, without set-id bits, and a name is only a name', async () => {
+  using place = temporaryDirectory();
+  const { digest, open } = upload(
+    [
+      directory('src'),
+      file('src/a.c', 'int a;', { uid: 1000, gid: 1000, mode: 0o4755 }),
+      file('.wh.src', 'not a whiteout'),
+      symlink('out', '../../etc/passwd'),
+      file('b', 'shared'),
+      hardlink('c', 'b'),
+    ],
+    gzipSync,
+  );
+  const { directory: tree } = await cacheIn(place.path).use(digest, open);
+  expect(readdirSync(tree).sort((a, b) => (a < b ? -1 : 1))).toEqual(['.wh.src', 'b', 'c', 'out', 'src']);
+  const { uid, gid, mode } = statSync(join(tree, 'src/a.c'));
+  expect({ uid, gid, mode: mode & 0o7777 }).toEqual({ uid: 0, gid: 0, mode: 0o755 });
+  expect(readFileSync(join(tree, 'c'), 'utf8')).toBe('shared');
+});
+
+test('many builds of one upload unpack it once', async () => {
+  using place = temporaryDirectory();
+  let opened = 0;
+  const { digest, open } = upload([file('a', 'x')]);
+  const cache = cacheIn(place.path);
+  const count = () => (opened++, open());
+  await Promise.all(Array.from({ length: 5 }, () => cache.use(digest, count)));
+  await cacheIn(place.path).use(digest, count);
+  expect(opened).toBe(1);
+});
+
+test.each<[string, readonly Entry[]]>([
+  ['leads out', [file('../../escape', 'x')]],
+  ['goes through a symlink', [symlink('way', '/tmp'), file('way/escape', 'x')]],
+  ['links to what is not in it', [hardlink('shadow', '/etc/shadow')]],
+])('an archive that %s is refused and leaves nothing', async (_, entries) => {
+  using place = temporaryDirectory();
+  const { digest, open } = upload(entries);
+  await expect(cacheIn(place.path).use(digest, open)).rejects.toThrow(SourceError);
+  expect(readdirSync(join(place.path, 'sources'))).toEqual([]);
+});
+
+test('an archive that is not what its digest says is refused', async () => {
+  using place = temporaryDirectory();
+  const { open } = upload([file('a', 'x')]);
+  await expect(cacheIn(place.path).use('0'.repeat(64), open)).rejects.toThrow(/digest/);
+});
+
+test('what was used last is kept; what a build holds, or was handed out a moment ago, stays', async () => {
+  using place = temporaryDirectory();
+  const cache = cacheIn(place.path, 250);
+  const roots: string[] = [];
+  for (const name of ['old', 'held', 'new']) {
+    const { digest, open } = upload([file(name, 'x'.repeat(100))]);
+    roots.push(join((await cache.use(digest, open)).directory, '..'));
+  }
+  const [old = '', held = '', recent = ''] = roots;
+  await cache.trim();
+  expect(roots.map((root) => existsSync(root))).toEqual([true, true, true]);
+  for (const root of [old, held]) long(root);
+  const lock = await tryLock(join(held, 'lock'), 'shared');
+  await cacheIn(place.path, 50).trim();
+  await lock?.release();
+  expect([old, held, recent].map((root) => existsSync(root))).toEqual([false, true, true]);
+});
