@@ -14,6 +14,8 @@ export interface Tolerance {
   readonly errored?: (record: BuildRecord) => boolean;
   /** Whether this build may be gone without a trace: the server was made to forget what it acknowledged. */
   readonly forgotten?: (entry: Entry) => boolean;
+  /** Whether a verdict that was told may have been forgotten, and the build run again to the same end. */
+  readonly again?: boolean;
   /** Workers that nothing was done to, and that nothing ran on that was attacked: no attempt on them may break. */
   readonly untouched?: readonly string[];
 }
@@ -32,7 +34,7 @@ export async function violationsOf(
     });
     if (!record) continue;
     checkVerdict(entry, record, tolerance, tell);
-    await checkLog(entry, record, client, tell);
+    await checkLog(entry, record, client, tolerance, tell);
     await checkArchive(record, store, tell);
     await checkArtifact(entry, record, client, tell);
   }
@@ -68,13 +70,15 @@ async function checkLog(
   { job, logs }: Entry,
   record: BuildRecord,
   client: Client,
+  { again = false }: Tolerance,
   tell: Tell,
 ): Promise<void> {
   const { log: whole } = expectationOf(job);
   const complete = record.status === 'passed' || record.status === 'failed';
   const kept = Buffer.concat(await Array.fromAsync(await client.log(record.id)));
   compare('the archived log', kept, whole, complete, tell);
-  const followed = Buffer.concat(logs.get(record.attempt) ?? []);
+  const attempt = again ? Math.max(...logs.keys()) : record.attempt;
+  const followed = Buffer.concat(logs.get(attempt) ?? []);
   compare('what SSE brought', followed, whole, complete, tell);
   if (complete && record.log.bytes !== whole.length)
     tell(`I4 the record says ${record.log.bytes} bytes of log, not ${whole.length}`);

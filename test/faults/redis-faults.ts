@@ -34,7 +34,7 @@ export const redisFaults: readonly Fault[] = [
         const found = await service.redis.handle.client.exists(`${service.redis.handle.prefix}b:${id}`);
         if (found === 1) known.add(id);
       }
-      return { forgotten: ({ id }) => !known.has(id) };
+      return { forgotten: ({ id }) => !known.has(id), again: true };
     },
   },
   {

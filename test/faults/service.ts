@@ -106,7 +106,11 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       for (const deadline = performance.now() + 30_000; ; await sleep(50)) {
         const found = await redis.handle.client.hlen(`${redis.handle.prefix}beats`);
         const answer = await fetch(`${url}/readyz`).catch(() => undefined);
-        if (found === 2 && answer?.ok) return;
+        if (found === 2 && answer?.ok) {
+          // A client is patient only with a service that has answered it before.
+          await Array.fromAsync(client.builds({}));
+          return;
+        }
         if (performance.now() > deadline) throw new Error(`the service does not start; see ${scratch}/log`);
       }
     },

@@ -35,6 +35,7 @@ function union(a: Tolerance, b: Tolerance): Tolerance {
   return {
     errored: (record) => (a.errored?.(record) ?? false) || (b.errored?.(record) ?? false),
     forgotten: (entry) => (a.forgotten?.(entry) ?? false) || (b.forgotten?.(entry) ?? false),
+    again: (a.again ?? false) || (b.again ?? false),
     ...(untouched && { untouched }),
   };
 }
