@@ -69,7 +69,10 @@ export async function* followBuild(
       if (entry === 'end') view.refresh();
       const silentAt = performance.now() + heartbeatMs - timerInaccuracyMs;
       await bell.heard(heartbeatMs);
-      if (format !== 'plain' && performance.now() >= silentAt) yield breaks[format];
+      if (performance.now() < silentAt) continue;
+      // A change may have been missed.
+      view.refresh();
+      if (format !== 'plain') yield breaks[format];
     }
   } finally {
     signal.removeEventListener('abort', bell.ring);

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { redisReach } from '../../../src/api/availability.ts';
 import { startRedis, type TestRedis } from '../../redis.ts';
 import { startService, type TestService } from './service.ts';
 import { until } from './worker.ts';
@@ -77,8 +78,17 @@ describe('while Redis', () => {
 
     await redis.restart();
     await until(async () => (await service.app.inject({ url: '/readyz' })).statusCode === 200);
-    // What was refused was not done after all.
-    expect(await service.queue.stats()).toMatchObject({ waiting: 0 });
+  });
+
+  test('is gone, what was refused is not done after all when it is back', async () => {
+    const { client } = service.redis;
+    const reach = redisReach(service.redis, 200);
+    await redis.kill();
+    await until(async () => client.status !== 'ready');
+    await expect(reach(() => client.incr('attempts'))).rejects.toMatchObject({ statusCode: 503 });
+    await redis.restart();
+    await until(async () => client.status === 'ready');
+    expect(await reach(() => client.get('attempts'))).toBeNull();
   });
 
   test('hangs, everything that needs it answers 503 within a second', async () => {

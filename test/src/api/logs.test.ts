@@ -250,6 +250,34 @@ describe('text/event-stream', () => {
   });
 });
 
+test('a build ends for its followers also when changes are not told', async () => {
+  const deaf = await startService(await redis.connect(), { heartbeatMs: 60_000 });
+  const { promise: goOn, resolve } = Promise.withResolvers<void>();
+  const runner = startWorker(deaf, async () => {
+    await goOn;
+    return { status: 'passed' };
+  });
+  try {
+    const made = await deaf.app.inject({
+      method: 'POST',
+      url: '/v1/builds',
+      headers: { authorization: deaf.bearer.submit },
+      payload: { project: 'p', source: { kind: 'none' }, workflow },
+    });
+    const { id } = made.json<PublicBuild>();
+    await until(async () => (await deaf.records.get(id))?.status === 'running');
+    Object.assign(deaf.records, { subscribe: () => () => {} });
+    const headers = { authorization: deaf.bearer.read, ...sse };
+    const following = deaf.app.inject({ url: `/v1/builds/${id}/logs`, headers });
+    await sleep(50);
+    resolve();
+    expect((await following).body).toContain('event: end\n');
+  } finally {
+    await runner.close();
+    await deaf.stop();
+  }
+});
+
 test('a log of which the rest is lost says so, and ends all the same', async () => {
   const logs: LogReader = {
     read: async function* () {

@@ -58,6 +58,7 @@ test('tell how the queue, the workers, the builds and the API are', async () => 
   worker = startWorker(service, async () => outcomes.shift() ?? { status: 'passed' });
   await until(async () => (await service.records.get(first))?.record.status === 'passed');
   await submit();
+  await service.app.inject({ url: `/v1/builds/${first}`, headers: { authorization: service.bearer.read } });
   const busy = await until(async () => {
     const now = await samples();
     return now.get('cofferdam_builds_finished_total{status="failed",reason="oom"}') === 1 && now;
@@ -72,5 +73,10 @@ test('tell how the queue, the workers, the builds and the API are', async () => 
   expect(
     busy.get('cofferdam_http_request_duration_seconds_count{method="POST",route="/v1/builds",status="202"}'),
   ).toBe(4);
+  expect(
+    busy.get(
+      'cofferdam_http_request_duration_seconds_count{method="GET",route="/v1/builds/:id",status="200"}',
+    ),
+  ).toBe(1);
   expect([...busy.keys()].filter((name) => name.includes(first))).toEqual([]);
 });
