@@ -63,6 +63,7 @@ static void mount_classic(char **layers, int count, const char *prefix, const ch
 {
 	static int links;
 	char path[4096], link[32], *options = NULL;
+	struct stat st;
 	size_t size;
 	FILE *out = open_memstream(&options, &size);
 	if (!out)
@@ -70,6 +71,9 @@ static void mount_classic(char **layers, int count, const char *prefix, const ch
 	fprintf(out, "volatile,upperdir=%s,workdir=%s,lowerdir=", upper, work);
 	for (int i = count - 1; i >= 0; i--) {
 		snprintf(path, sizeof path, "%s%s", prefix, layers[i]);
+		/* mount(2) would not say which one it is. */
+		if (stat(path, &st))
+			die("overlay lowerdir %s", path);
 		snprintf(link, sizeof link, "l%x", links++);
 		if (symlink(path, link))
 			die("overlay on %s", to);

@@ -8,7 +8,7 @@ import type { CrunOptions } from '../../../runtime/crun/driver.ts';
 import { SandboxError } from '../../../runtime/sandbox.ts';
 import { census, expectSameCensus } from '../../census.ts';
 import { debian, layersDir, testData } from '../../rootfs.ts';
-import { ext4Limits, lab, sh, shell, start, tell } from './lab.ts';
+import { ext4Limits, lab, overlays, sh, shell, start, tell } from './lab.ts';
 
 // Programs that stand for a broken crun or holder.
 let programs: string;
@@ -84,8 +84,8 @@ test('a crun that hangs does not keep the sandbox from being destroyed', async (
 });
 
 describe('the store', () => {
-  test('without a layer is an error that names it', async () => {
-    await using place = lab();
+  test.each(overlays)('without a layer is an error that names it (%s)', async (overlay) => {
+    await using place = lab({ overlay });
     const before = census(place.dataDir);
     const sandbox = place.open();
     const root = { ...debian, layers: [...debian.layers, join(layersDir, 'gone')] };
