@@ -13,22 +13,28 @@ const cgroups = {
   join: ['/cg/a/tasks'],
 } as const;
 
-test('the holder is told everything on its command line, and nothing by its environment', () => {
-  const command = holderCommand(
-    options,
-    { mount: '/data/mnt', slots: '/data/slots' },
-    { id: 'b1', limits: smallLimits, workspace: { ...workspace, source: '/src' } },
-    { kind: 'tmpfs', bytes: 1000, inodes: 50 },
-    cgroups,
-  );
-  expect(command.file).toBe('/opt/holder');
-  expect(command.env).toEqual({});
-  expect(command.args.join(' ')).toBe(
-    'open --mount /data/mnt --crun /usr/bin/crun --layers /layers --slots /data/slots 1879048192 4096 ' +
-      '--workspace /workspace --tmpfs 1000 50 --source /src ' +
-      '--cgroup /cg/a --cgroup /cg/b --set /cg/a/max 5 --join /cg/a/tasks',
-  );
-});
+test.each([
+  ['layerwise', ''],
+  ['classic', '--classic-overlay '],
+] as const)(
+  'the holder is told everything on its command line, nothing by its environment (%s)',
+  (overlay, flag) => {
+    const command = holderCommand(
+      { ...options, overlay },
+      { mount: '/data/mnt', slots: '/data/slots' },
+      { id: 'b1', limits: smallLimits, workspace: { ...workspace, source: '/src' } },
+      { kind: 'tmpfs', bytes: 1000, inodes: 50 },
+      cgroups,
+    );
+    expect(command.file).toBe('/opt/holder');
+    expect(command.env).toEqual({});
+    expect(command.args.join(' ')).toBe(
+      'open --mount /data/mnt --crun /usr/bin/crun --layers /layers --slots /data/slots 1879048192 4096 ' +
+        `--workspace /workspace --tmpfs 1000 50 --source /src ${flag}` +
+        '--cgroup /cg/a --cgroup /cg/b --set /cg/a/max 5 --join /cg/a/tasks',
+    );
+  },
+);
 
 test('a sandbox without source, on ext4, says so', () => {
   const { args } = holderCommand(

@@ -14,7 +14,7 @@ test('a daemon that holds stdout does not keep its command from ending, with all
   const told = await tell(box, shell('(setsid sh -c "sleep 1000" &) ; seq 1 1000'));
   expect(told.exit).toEqual(ok);
   expect(told.output).toHaveLength(3893);
-  expect(performance.now() - began).toBeLessThan(1000);
+  expect(performance.now() - began).toBeLessThan(20_000);
   const alive = async () => (await tell(box, shell('cat /proc/[0-9]*/comm'))).output;
   await expect.poll(alive).toContain('sleep');
   await sandbox.destroy();

@@ -8,7 +8,7 @@ import { SandboxError } from '../../../runtime/sandbox.ts';
 import { census, expectSameCensus } from '../../census.ts';
 import { ext4Limits, lab, sh, shell, start, tell } from './lab.ts';
 
-test('200 sandboxes, 20 at a time, leave nothing', { timeout: 60_000 }, async () => {
+test('200 sandboxes, 20 at a time, leave nothing', { timeout: 600_000 }, async () => {
   await using place = lab();
   const before = census(place.dataDir);
   let next = 0;
@@ -86,7 +86,7 @@ test('mounts do not reach a host whose mounts are shared', async () => {
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   if (worker.stdout) await once(worker.stdout, 'data');
-  await expect.poll(() => census(place.dataDir)['mounts']?.length).toBeGreaterThan(0);
+  await expect.poll(() => census(place.dataDir)['mounts']?.length, { timeout: 10_000 }).toBeGreaterThan(0);
   const seen = readFileSync(`/proc/${worker.pid}/mountinfo`, 'utf8');
   worker.kill('SIGKILL');
   await once(worker, 'close');
