@@ -29,13 +29,16 @@ let bytes = 0;
 const idLine = /^id: \d+:(\d+)$/;
 const offsetField = /^data: \{"attempt":\d+,"offset":(\d+),/;
 
+/** What was wrong, and how often. */
+const wrongs = new Map<string, number>();
+
 async function follow(number: number): Promise<boolean> {
   const headers = { accept: 'text/event-stream' };
   const stream = await send(task, agent, `/v1/builds/${task.id}/logs`, { headers });
   const hash = createHash('sha256');
   let position = 0;
   let end = 0;
-  let right = true;
+  let wrong: string | undefined;
   let ended = false;
   let rest: Buffer[] = [];
   const line = (text: Buffer) => {
@@ -48,13 +51,13 @@ async function follow(number: number): Promise<boolean> {
     if (offset === undefined) return;
     // Its first line is the command itself, which waits for all followers before it writes.
     if (position > 0) first = Math.min(first, performance.now());
-    right &&= Number(offset) === position && end > position;
+    if (Number(offset) !== position || end <= position) wrong ??= 'bytes missing, or sent twice';
     position = end;
     if (number >= thorough) return;
     const event: { text?: string; base64?: string } = JSON.parse(text.toString('utf8', 6));
     hash.update(event.text ?? Buffer.from(event.base64 ?? '', 'base64'));
   };
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
+  const take = (chunk: Buffer) => {
     let from = 0;
     for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, from)) {
       const part = chunk.subarray(from, at);
@@ -63,12 +66,19 @@ async function follow(number: number): Promise<boolean> {
       from = at + 1;
     }
     if (from < chunk.length) rest.push(chunk.subarray(from));
+  };
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) take(chunk);
+  } catch (error) {
+    wrong ??= `broken off: ${String(error)}`;
   }
   bytes += position;
   const headBytes = position - task.lines * task.lineBytes;
-  right &&= ended && headBytes > 0;
+  if (!ended) wrong ??= `no end event, status ${stream.statusCode}`;
+  if (headBytes <= 0) wrong ??= 'bytes missing at the end';
   if (number < thorough) hashes.add(`${position} ${hash.digest('hex')}`);
-  return right;
+  if (wrong !== undefined) wrongs.set(wrong, (wrongs.get(wrong) ?? 0) + 1);
+  return wrong === undefined;
 }
 
 const hashes = new Set<string>();
@@ -77,4 +87,5 @@ const ms = performance.now() - first;
 const wrong = results.filter((right) => !right).length + (hashes.size === 1 ? 0 : thorough);
 const followed: Followed = { bytes, ms, wrong };
 process.stdout.write(JSON.stringify(followed));
+for (const [what, count] of wrongs) process.stderr.write(`${count} followers: ${what}\n`);
 agent.destroy();

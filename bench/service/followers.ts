@@ -78,7 +78,7 @@ async function follow(site: Site, stack: Stack, count: number, seconds: number):
     lineBytes,
   };
   const args = [join(import.meta.dirname, 'follower.ts'), JSON.stringify(task)];
-  const { stdout } = await run({ file: process.execPath, args });
+  const { stdout } = await run({ file: process.execPath, args }, { onStderrLine: site.progress });
   clearInterval(watch);
   const followed: Followed = JSON.parse(stdout.toString());
   return { ...followed, peakMiB: peak / MiB };
