@@ -7,13 +7,13 @@ const MiB = 1024 ** 2;
 
 test('cpus bound the time of all processes together', async () => {
   await using place = lab();
-  const sandbox = place.open({ limits: { cpus: 0.5 } });
+  const sandbox = place.open({ limits: { cpus: 0.1 } });
   const spin = 'timeout 1 sh -c "while :; do :; done"';
   const began = performance.now();
   await sh(sandbox, `${spin} & ${spin} & wait`);
   const { cpuSeconds } = await sandbox.usage();
-  expect(cpuSeconds).toBeGreaterThan(0.2);
-  expect(cpuSeconds).toBeLessThan((0.8 * (performance.now() - began)) / 1000);
+  expect(cpuSeconds).toBeGreaterThan(0.05);
+  expect(cpuSeconds).toBeLessThan((0.25 * (performance.now() - began)) / 1000);
 });
 
 test('open files are bound for each process', async () => {
