@@ -39,6 +39,8 @@ const sourcesCapBytes = 20 * GiB;
 const logCapBytes = 64 * 1024 ** 2;
 const fitnessEveryMs = 5_000;
 const trimEveryMs = 10 * 60_000;
+/** `errored`, as in src/cli/exit.ts. */
+const exitUnheard = 3;
 
 /**
  * The worker process: takes builds from the queue until SIGTERM or SIGINT, then drains; a second signal gives running
@@ -104,6 +106,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   trim();
   const trimming = setInterval(trim, trimEveryMs);
 
+  giveBack.signal.addEventListener('abort', () => endAnyway(logger));
   await untilToldToStop((again) => {
     if (again) giveBack.abort();
   });
@@ -113,13 +116,27 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   const overdue = setTimeout(() => giveBack.abort(), options.drainMs ?? 10 * 60_000);
   await consumer.pause();
   await consumer.drained();
-  clearTimeout(overdue);
   await consumer.close();
   await queue.close();
   records.close();
   await redis.close();
+  clearTimeout(overdue);
   logger.info('drained');
   return 0;
+}
+
+/** After the drain there is time to stop builds and to say goodbye. */
+const farewellMs = 15_000;
+
+/**
+ * Ends this process also when Redis does not answer: its sandboxes end with it, and its builds go to others when its
+ * heartbeat is missed.
+ */
+function endAnyway(logger: Logger): void {
+  setTimeout(() => {
+    logger.error('ends without goodbye: Redis does not answer');
+    process.exit(exitUnheard);
+  }, farewellMs).unref();
 }
 
 /** Opens and closes the worker's slots as its fitness changes; returns what ends that. */

@@ -98,6 +98,23 @@ export const workerFaults: readonly Fault[] = [
     },
   },
   {
+    id: 'F21-away',
+    title: 'workers are told to end while Redis is away',
+    strike: async ({ random, service, load, demand }) => {
+      await load(4);
+      await wait(random.between(0, 2_000));
+      const before = service.workers.map((worker) => worker.pid());
+      await service.redis.kill();
+      await wait(random.between(0, 12_000));
+      for (const worker of service.workers) worker.signal('SIGTERM');
+      await wait(30_000);
+      const ended = service.workers.every((worker, i) => worker.pid() !== before[i]);
+      demand('a worker ends within its grace time and 15 s, with or without Redis', ended);
+      await service.redis.restart();
+      return {};
+    },
+  },
+  {
     id: 'F24',
     title: 'a build that kills its worker each time',
     strike: async (scene) => {
