@@ -17,6 +17,7 @@ import { type BuildSource, runBuild } from './build.ts';
 import type { BuildEvents } from './events.ts';
 import type { Machine } from './machine.ts';
 import { SourceError } from './source.ts';
+import type { Stopping } from './stopping.ts';
 import { storageArtifacts } from './storage-artifacts.ts';
 import type { UploadCache, UploadedTree } from './uploads.ts';
 
@@ -29,8 +30,7 @@ export interface ClaimTools {
   readonly budget: Budget;
   readonly openLog: (claim: Claim) => LogWriter;
   readonly logCapBytes: number;
-  /** Aborts when the worker wants its builds back in the queue: the time to drain is over. */
-  readonly giveBack: AbortSignal;
+  readonly stopping: Stopping;
 }
 
 /** Failures of the platform that another try, on another machine, may not have. */
@@ -39,6 +39,7 @@ const transient: readonly Reason[] = ['sandbox', 'internal', 'registry', 'artifa
 /** Runs a claimed build to its result. Never throws for what the build did. */
 export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result> {
   const { spec, record, fence } = claim;
+  const { stopping } = tools;
   let tree: UploadedTree | undefined;
   let plan: Plan;
   try {
@@ -47,12 +48,12 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
   } catch (error) {
     return refused(record, error);
   }
-  const stop = AbortSignal.any([claim.canceled, claim.lost, tools.giveBack]);
+  const stop = AbortSignal.any([claim.canceled, claim.lost, stopping.ending]);
   let giveShareBack: () => void;
   try {
     giveShareBack = await tools.budget.take(plan.limits, stop);
   } catch {
-    return claim.canceled.aborted ? canceled(record) : { kind: 'requeue', reason: 'the worker stopped' };
+    return cutShort(claim, stopping, canceled(record)) ?? { kind: 'finished', record: canceled(record) };
   }
   const abort = createAbort(plan.timeoutMs);
   const log = tools.openLog(claim);
@@ -61,10 +62,12 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
     abort.request('canceled');
     abort.request('canceled');
   };
-  claim.canceled.addEventListener('abort', onCancel);
-  for (const signal of [claim.lost, tools.giveBack]) signal.addEventListener('abort', onLost);
-  if (claim.canceled.aborted) onCancel();
-  if (claim.lost.aborted || tools.giveBack.aborted) onLost();
+  const onEnding = () => (stopping.stage === 'canceling' ? onCancel() : onLost());
+  const unlisten = onAborts([
+    [claim.canceled, onCancel],
+    [claim.lost, onLost],
+    [stopping.ending, onEnding],
+  ]);
   try {
     const prefix = `builds/${spec.id}/attempts/${fence.attempt}/`;
     const built = await runBuild(
@@ -84,20 +87,19 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
         abort,
       },
     );
-    if (tools.giveBack.aborted && !claim.canceled.aborted) {
-      return { kind: 'requeue', reason: 'the worker was stopped' };
-    }
-    await log.close();
-    return resultOf({
+    const ended = {
       ...record,
       ...built,
       source: { ...built.source, ...record.source },
       storage: { prefix },
-    });
+    };
+    const cut = cutShort(claim, stopping, ended);
+    if (cut?.kind === 'requeue') return cut;
+    await log.close();
+    return cut ?? resultOf(ended);
   } finally {
     giveShareBack();
-    claim.canceled.removeEventListener('abort', onCancel);
-    tools.giveBack.removeEventListener('abort', onLost);
+    unlisten();
   }
 }
 
@@ -107,6 +109,7 @@ async function sourceOf(
 ): Promise<UploadedTree | undefined> {
   const { source } = spec;
   if (source.kind === 'none') return undefined;
+  if (source.kind === 'git') throw new SourceError('this worker cannot check out git repositories yet');
   return uploads.use(source.digest, async () => (await storage.get(`uploads/${source.digest}.tar`)).body);
 }
 
@@ -147,9 +150,27 @@ function refused(record: BuildRecord, error: unknown): Result {
     : { kind: 'infrastructure', record: errored, reason, message };
 }
 
-function canceled(record: BuildRecord): Result {
-  const finishedAt = new Date().toISOString();
-  return { kind: 'finished', record: { ...record, status: 'canceled', reason: 'canceled', finishedAt } };
+function canceled(record: BuildRecord): BuildRecord {
+  return { ...record, status: 'canceled', reason: 'canceled', finishedAt: new Date().toISOString() };
+}
+
+/** What becomes of a build that nobody but its worker stopped; undefined: it ended otherwise, and that stays. */
+function cutShort(claim: Claim, { stage }: Stopping, record: BuildRecord): Result | undefined {
+  if (record.status !== 'canceled' || claim.canceled.aborted) return undefined;
+  if (stage !== 'canceling') return { kind: 'requeue', reason: 'the worker was stopped' };
+  const message = `its worker was told to stop at once; cofferdam retry ${record.id} builds it again`;
+  return { kind: 'finished', record: { ...record, message } };
+}
+
+/** Calls back at each signal, also at those that are aborted already; returns what ends that. */
+function onAborts(listeners: readonly (readonly [AbortSignal, () => void])[]): () => void {
+  for (const [signal, listener] of listeners) {
+    signal.addEventListener('abort', listener);
+    if (signal.aborted) listener();
+  }
+  return () => {
+    for (const [signal, listener] of listeners) signal.removeEventListener('abort', listener);
+  };
 }
 
 function resultOf(record: BuildRecord): Result {

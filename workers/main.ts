@@ -15,6 +15,7 @@ import { createBudget } from './budget.ts';
 import { runClaim } from './claim.ts';
 import { type FitnessWatch, watchFitness } from './fitness.ts';
 import { openMachine } from './machine.ts';
+import { createStopping, type Stopping } from './stopping.ts';
 import { uploadCache } from './uploads.ts';
 
 export interface WorkerOptions {
@@ -43,8 +44,8 @@ const trimEveryMs = 10 * 60_000;
 const exitUnheard = 3;
 
 /**
- * The worker process: takes builds from the queue until SIGTERM or SIGINT, then drains; a second signal gives running
- * builds back to the queue at once. Returns the exit code.
+ * The worker process: takes builds from the queue until SIGTERM or SIGINT, then drains; a second signal cancels the
+ * builds that still run. Returns the exit code.
  */
 export async function runWorker(options: WorkerOptions): Promise<number> {
   const { config } = options;
@@ -67,14 +68,14 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
     dataDir: config.dataDir,
     headroomBytes: options.headroomBytes ?? 2 * GiB,
   });
-  const giveBack = new AbortController();
+  const stopping = createStopping(options.drainMs ?? 10 * 60_000);
   const tools = {
     machine,
     storage,
     records,
     uploads,
     logCapBytes,
-    giveBack: giveBack.signal,
+    stopping,
     budget: createBudget({
       cpus: options.cpus ?? config.worker.cpus ?? availableParallelism() * 4,
       memoryBytes: options.memoryBytes ?? config.worker.memoryBytes ?? totalmem() * 0.8,
@@ -106,21 +107,21 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   trim();
   const trimming = setInterval(trim, trimEveryMs);
 
-  giveBack.signal.addEventListener('abort', () => endAnyway(logger));
-  await untilToldToStop((again) => {
-    if (again) giveBack.abort();
+  stopping.ending.addEventListener('abort', () => {
+    logger.info({ stage: stopping.stage }, 'builds that still run are stopped');
+    endAnyway(logger);
   });
+  await untilToldToStop(stopping);
   logger.info('draining: no more builds are taken');
   stopWatching();
   clearInterval(trimming);
-  const overdue = setTimeout(() => giveBack.abort(), options.drainMs ?? 10 * 60_000);
   await consumer.pause();
   await consumer.drained();
   await consumer.close();
   await queue.close();
   records.close();
   await redis.close();
-  clearTimeout(overdue);
+  stopping.release();
   logger.info('drained');
   return 0;
 }
@@ -156,12 +157,11 @@ function keepFit(consumer: Consumer, fitness: FitnessWatch, slots: number, logge
   return () => clearInterval(timer);
 }
 
-/** Resolves at the first SIGTERM or SIGINT; tells of each one, and whether it is another. */
-function untilToldToStop(told: (again: boolean) => void): Promise<void> {
+/** Resolves at the first SIGTERM or SIGINT; passes on each one. */
+function untilToldToStop(stopping: Stopping): Promise<void> {
   return new Promise((resolve) => {
-    let count = 0;
     const onSignal = () => {
-      told(count++ > 0);
+      stopping.told();
       resolve();
     };
     process.on('SIGTERM', onSignal);

@@ -23,7 +23,7 @@ export function command(): Command {
     .description(
       'Runs Redis (unless COFFERDAM_REDIS_URL names one), the API (COFFERDAM_LISTEN, default 127.0.0.1:8080) and a ' +
         'worker, and starts again what crashes. SIGTERM or Ctrl-C: running builds finish, then all of it ends; the ' +
-        'second time they are stopped at once and go back to the queue; the third time everything is killed.',
+        'second time they are canceled; the third time everything is killed.',
     )
     .action(up);
 }
@@ -101,8 +101,8 @@ async function serveAndWork(config: Config, journal: Journal): Promise<void> {
   const worker = keepRunning({ name: 'worker', launch: launch('worker'), journal });
   const forget = onSignals((count, signal) => {
     journal.info(`got ${signal}`, { count });
-    if (count === 1) say('stopping: running builds finish first; once more to stop them at once');
-    if (count === 2) say('stopping running builds; once more to kill everything');
+    if (count === 1) say('stopping: running builds finish first; once more to cancel them');
+    if (count === 2) say('canceling running builds; once more to kill everything');
     worker.stop(count < 3 ? 'SIGTERM' : 'SIGKILL');
     if (count >= 3) api.stop('SIGKILL');
     // With a Redis of others, their builds on other machines would be in the list.

@@ -24,8 +24,8 @@ export function command(): Command {
     .summary('run builds of the service on this machine')
     .description(
       'Takes builds from the queue of COFFERDAM_REDIS_URL (default: that of cofferdam up on this machine) and runs ' +
-        'them. SIGTERM: takes no more, and lets those that run finish; a second SIGTERM ' +
-        'gives them back to the queue.',
+        'them. SIGTERM: takes no more, and lets those that run finish for the time of ' +
+        '--drain, then gives them back to the queue; a second SIGTERM cancels them.',
     )
     .option('--id <name>', 'what it is called, the same after a restart; default: made of the host name')
     .addOption(

@@ -12,6 +12,8 @@ import type { Service } from './service.ts';
 export interface Tolerance {
   /** Whether this `errored` or `timed_out` is an honest account of what the fault did. */
   readonly errored?: (record: BuildRecord) => boolean;
+  /** Whether its worker may have canceled this build. */
+  readonly canceled?: (record: BuildRecord) => boolean;
   /** Whether this build may be gone without a trace: the server was made to forget what it acknowledged. */
   readonly forgotten?: (entry: Entry) => boolean;
   /** Whether a verdict that was told may have been forgotten, and the build run again to the same end. */
@@ -59,7 +61,7 @@ function checkVerdict(entry: Entry, record: BuildRecord, tolerance: Tolerance, t
     if (exitCode !== expected.exitCode) tell(`I3 exit code ${exitCode} instead of ${expected.exitCode}`);
     return;
   }
-  if (record.status === 'canceled' && entry.canceled) return;
+  if (record.status === 'canceled' && (entry.canceled || tolerance.canceled?.(record))) return;
   if (record.status === 'failed' || record.status === 'passed')
     return tell(`I3 ${verdict} instead of ${expected.status}`);
   if (!tolerance.errored?.(record)) tell(`I1 ${verdict}: ${record.message ?? ''}`);

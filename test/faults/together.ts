@@ -34,6 +34,7 @@ function union(a: Tolerance, b: Tolerance): Tolerance {
   const untouched = a.untouched?.filter((worker) => b.untouched?.includes(worker));
   return {
     errored: (record) => (a.errored?.(record) ?? false) || (b.errored?.(record) ?? false),
+    canceled: (record) => (a.canceled?.(record) ?? false) || (b.canceled?.(record) ?? false),
     forgotten: (entry) => (a.forgotten?.(entry) ?? false) || (b.forgotten?.(entry) ?? false),
     again: (a.again ?? false) || (b.again ?? false),
     ...(untouched && { untouched }),
