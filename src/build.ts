@@ -1,5 +1,7 @@
 /** A build and its steps: states, what moves them, and the record that users see. Pure. */
 
+import type { Trigger, Trust } from './trigger.ts';
+
 export type Status = 'queued' | 'running' | 'passed' | 'failed' | 'errored' | 'canceled' | 'timed_out';
 export type StepStatus = Status | 'skipped';
 
@@ -94,7 +96,7 @@ export interface BuildRecord {
   readonly message?: string;
   readonly attempt: number;
   readonly source: { readonly repo: string; readonly ref?: string; readonly sha?: string };
-  readonly trigger: { readonly kind: 'manual' };
+  readonly trigger: Trigger;
   readonly createdAt: string;
   readonly startedAt?: string;
   readonly finishedAt?: string;
@@ -110,6 +112,9 @@ export interface BuildRecord {
   readonly log: { readonly bytes: number; readonly truncated: boolean; readonly cutBytes: number };
   /** What follows only the service knows; `cofferdam run` leaves it out. */
   readonly project?: string;
+  /** Counts the builds of the project, from 1. */
+  readonly number?: number;
+  readonly trust?: Trust;
   /** 0 (last) to 9 (first), within the project. */
   readonly priority?: number;
   /** What a worker must offer. */

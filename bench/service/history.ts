@@ -105,6 +105,8 @@ function finished(id: string, number: number) {
     environment: {},
     priority: 5,
     labels: {},
+    trigger: { kind: 'manual' },
+    trust: 'trusted',
     requestedBy: id,
     source: { kind: 'upload', digest: 'a'.repeat(64), bytes: 1000, ref },
   };

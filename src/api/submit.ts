@@ -4,7 +4,7 @@ import { type Static, Type } from 'typebox';
 import { monotonicFactory } from 'ulid';
 import type { BuildSource, BuildSpec } from '../spec.ts';
 import { tokenOf } from './auth.ts';
-import { Problem } from './problem.ts';
+import { Problem, problemResponse } from './problem.ts';
 import { Build, publicRecord } from './record.ts';
 import { named } from './schema.ts';
 import type { App, Context } from './service.ts';
@@ -16,7 +16,9 @@ const IdempotencyKey = Type.Object({
   'idempotency-key': Type.Optional(
     Type.String({
       pattern: '^[!-~]{1,255}$',
-      description: 'A key of your choice: the same key again within 24 hours answers with the build it made.',
+      description:
+        'A key of your choice: the same request with it again within 24 hours answers with the build it made; another ' +
+        'request is refused.',
     }),
   ),
 });
@@ -44,7 +46,12 @@ export function submit(app: App, context: Context): void {
             ...Object.fromEntries(tarTypes.map((type) => [type, { schema: Tar }])),
           },
         },
-        response: { 202: named(Build, 'Accepted; Location is the address of the build.') },
+        response: {
+          202: named(Build, 'Accepted; Location is the address of the build.'),
+          422: problemResponse(
+            'The upload is not there, or the Idempotency-Key was used for another request.',
+          ),
+        },
       },
     },
     async (request, reply) => {
@@ -104,6 +111,8 @@ function specOf(submission: Submission, source: BuildSource, requestedBy: string
     priority,
     labels,
     requestedBy,
+    trigger: { kind: 'manual' },
+    trust: 'trusted',
     ...(workflow !== undefined && { workflow }),
     ...(group !== undefined && { group }),
     ...(notBefore !== undefined && { notBefore: new Date(notBefore).toISOString() }),

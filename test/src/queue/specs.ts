@@ -13,6 +13,8 @@ export function makeSpec(wanted: Partial<BuildSpec> = {}): BuildSpec {
     environment: {},
     priority: 5,
     labels: {},
+    trigger: { kind: 'manual' },
+    trust: 'trusted',
     requestedBy: '01M0000000000000000000TOKE',
     ...wanted,
   };

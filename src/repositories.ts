@@ -1,0 +1,83 @@
+/** Repositories that the service knows: where webhooks come from, and what their builds may do. */
+
+export const forges = ['github', 'gitlab', 'gitea', 'forgejo', 'bitbucket', 'generic'] as const;
+export type ForgeKind = (typeof forges)[number];
+
+/** What an untrusted build of the repository gets; what it asks for beyond is cut down to this. */
+export interface UntrustedPolicy {
+  /** `approval`: each build waits for `cofferdam approve`. `refuse`: events from forks make no build. */
+  readonly builds: 'run' | 'approval' | 'refuse';
+  readonly network: 'none' | 'egress';
+  /** Upper bounds; what is undefined is bounded by the workflow of the target branch alone. */
+  readonly limits: {
+    readonly cpus?: number;
+    readonly memoryBytes?: number;
+    readonly diskBytes?: number;
+    readonly pids?: number;
+    readonly timeoutMs?: number;
+  };
+}
+
+/** Events that make builds. */
+export type EventKind = 'push' | 'tag' | 'pull_request';
+
+export interface Repository {
+  /** `owner/name`, or any other path of words; also the project of its builds, and its place in `/v1/hooks/:forge/`. */
+  readonly name: string;
+  /** `https://…` or `ssh://…`, without credentials. */
+  readonly url: string;
+  readonly forge: ForgeKind;
+  /** The forge's API, such as `https://api.github.com`; undefined: no commit status is posted. */
+  readonly apiUrl?: string;
+  readonly defaultBranch: string;
+  readonly events: readonly EventKind[];
+  readonly untrusted: UntrustedPolicy;
+  /** Event kinds of which a newer build of the same branch or pull request cancels the older ones. */
+  readonly supersede: readonly ('push' | 'pull_request')[];
+  /** Given to each of its builds, unless they say otherwise. */
+  readonly defaults: {
+    readonly priority?: number;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly environment?: Readonly<Record<string, string>>;
+  };
+  /** Builds of it that run side by side; undefined: as for all projects. */
+  readonly concurrency?: number;
+  readonly checkout: {
+    readonly submodules: 'none' | 'recursive';
+    readonly lfs: 'none' | 'fetch';
+    /** Directories and files to check out, as prefixes; empty: everything. */
+    readonly paths: readonly string[];
+  };
+  /** Whether its host may be one of a private network: a forge of one's own. */
+  readonly hosts: 'public' | 'internal';
+  /** ISO 8601. */
+  readonly createdAt: string;
+}
+
+/** How git gets in. */
+export type GitCredentials =
+  | { readonly kind: 'https'; readonly user: string; readonly password: string }
+  | { readonly kind: 'ssh'; readonly privateKey: string; readonly knownHosts: string };
+
+/** The repository's own secrets; sealed wherever they are stored. */
+export interface RepositoryKeys {
+  /** The newest first; an older one is accepted until it is removed, so that it can be changed without a gap. */
+  readonly webhookSecrets: readonly string[];
+  readonly git?: GitCredentials;
+  /** For commit statuses. */
+  readonly forgeToken?: string;
+}
+
+export interface Repositories {
+  /** False: there is one of that name already. */
+  add(repository: Repository, keys: RepositoryKeys): Promise<boolean>;
+  get(name: string): Promise<Repository | undefined>;
+  /** By name. */
+  list(): Promise<Repository[]>;
+  /** Replaces what it says, and the keys when they are given; false: there is none of that name. */
+  change(repository: Repository, keys?: RepositoryKeys): Promise<boolean>;
+  /** Throws VaultError. */
+  keys(name: string): Promise<RepositoryKeys | undefined>;
+  /** With its secrets and deliveries; its builds stay. */
+  remove(name: string): Promise<boolean>;
+}
