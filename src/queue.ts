@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { monotonicFactory } from 'ulid';
 import type { BuildRecord } from './build.ts';
 import type { Handler } from './queue/claim.ts';
 import { type Consumer, startConsumer } from './queue/consumer.ts';
 import { createDispatcher, parseHanded } from './queue/dispatch.ts';
+import { fingerprintOf, IdempotencyError, idempotencyKeyOf } from './queue/idempotency.ts';
 import { createObituary } from './queue/obituary.ts';
 import { placeOf } from './queue/place.ts';
 import type { Flat } from './queue/replies.ts';
@@ -36,7 +36,7 @@ export class RetryError extends Error {
 export interface Queue {
   /**
    * Accepts a build; durable as Redis is when it resolves. The same key from the same token within 24 hours returns the
-   * first one's build, `created` false.
+   * first one's build, `created` false; throws IdempotencyError when something else was asked for with it.
    */
   submit(spec: BuildSpec, idempotencyKey?: string): Promise<{ record: BuildRecord; created: boolean }>;
   /** `canceled`: it ended at once. `canceling`: its worker has been told. */
@@ -88,13 +88,14 @@ export function openQueue(redis: RedisHandle, records: Records, options: QueueOp
     const ref = spec.source.kind === 'upload' ? spec.source.ref : undefined;
     const branch = ref === undefined ? '' : redis.prefix + branchIndex(spec.project, ref);
     const due = spec.notBefore === undefined ? 0 : Date.parse(spec.notBefore);
-    const key = idempotencyKey === undefined ? '' : keyOf(spec.requestedBy, idempotencyKey);
-    const args = [spec.id, JSON.stringify(spec), placeOf(spec), branch, due, key];
+    const key = idempotencyKey === undefined ? '' : idempotencyKeyOf(spec.requestedBy, idempotencyKey);
+    const args = [spec.id, JSON.stringify(spec), placeOf(spec), branch, due, key, fingerprintOf(spec)];
     const [kind, id, admitted] = await call('submit', ...args);
     if (kind === 'created') {
       dispatch(admitted);
       return { record: queuedRecord(spec), created: true };
     }
+    if (kind === 'different') throw new IdempotencyError(idempotencyKey ?? '', id);
     const first = await records.get(id);
     if (!first) throw new Error(`build ${id}, which the idempotency key stands for, cannot be read`);
     return { record: first.record, created: false };
@@ -149,8 +150,4 @@ export function openQueue(redis: RedisHandle, records: Records, options: QueueOp
       await dispatcher.close();
     },
   };
-}
-
-function keyOf(token: string, idempotencyKey: string): string {
-  return createHash('sha256').update(`${token}\n${idempotencyKey}`).digest('base64url');
 }

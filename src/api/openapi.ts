@@ -6,9 +6,8 @@ import { ArtifactList } from './artifacts.ts';
 import { BuildPage } from './builds.ts';
 import { eventSchemas } from './events.ts';
 import { Health, Version } from './health.ts';
-import { ProblemDocument, problemType } from './problem.ts';
+import { ProblemDocument, problemResponse } from './problem.ts';
 import { recordSchemas } from './record.ts';
-import { named } from './schema.ts';
 import type { App } from './service.ts';
 import { Submission } from './submission.ts';
 import { tokenSchemas } from './tokens.ts';
@@ -68,7 +67,6 @@ export async function describeApi(app: FastifyInstance, version: string): Promis
   app.addHook('onRoute', (route) => {
     const access = route.config?.access;
     if (!route.schema || route.schema.hide) return;
-    const problem = { content: { [problemType]: { schema: named(ProblemDocument) } } };
     route.schema = {
       ...route.schema,
       ...(access !== 'none' && {
@@ -77,7 +75,7 @@ export async function describeApi(app: FastifyInstance, version: string): Promis
       }),
       response: {
         ...Object(route.schema.response),
-        default: { description: 'What went wrong.', ...problem },
+        default: problemResponse('What went wrong.'),
       },
     };
   });

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { ulid } from 'ulid';
+import { IdempotencyError } from '../queue/idempotency.ts';
 import { QueueStateLostError } from '../queue/scripts.ts';
 import { RetryError } from '../queue.ts';
 import { BuildFilterError } from '../records/indexes.ts';
@@ -23,6 +24,12 @@ export const ProblemDocument = Type.Object(
 );
 
 export const problemType = 'application/problem+json';
+
+/** A response in the OpenAPI document that is a problem. */
+export const problemResponse = (description: string) => ({
+  description,
+  content: { [problemType]: { schema: named(ProblemDocument) } },
+});
 
 /** A request that gets an error: its status, what to say, and headers that go with it. */
 export class Problem extends Error {
@@ -92,6 +99,10 @@ const redisTrouble = new RegExp(
 function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof RetryError) return new Problem(error.kind === 'unknown' ? 404 : 409, error.message);
+  if (error instanceof IdempotencyError) {
+    const places = [{ header: 'Idempotency-Key', detail: 'was used for another request' }];
+    return new Problem(422, error.message, { places, cause: error });
+  }
   if (error instanceof BuildFilterError) return new Problem(400, error.message, { cause: error });
   if (!(error instanceof Error)) return internal(error);
   if (isRefusal(error)) return refusal(error);

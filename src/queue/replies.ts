@@ -4,7 +4,7 @@
 export type Flat = readonly (string | number)[];
 
 export interface Replies {
-  readonly submit: readonly ['created' | 'existing', id: string, admitted: Flat];
+  readonly submit: readonly ['created' | 'existing' | 'different', id: string, admitted: Flat];
   readonly claim:
     | readonly ['claimed', attempt: number, spec: string, attempts: string]
     | readonly ['refused', admitted: Flat]

@@ -1,14 +1,17 @@
 /**
  * Accepts a build. ARGV: id, spec, place, branch index ('': none), not before (ms, 0: at once), idempotency key
- * ('': none). Replies `created`, or `existing` and the id that the key stands for; then what was admitted.
+ * ('': none), fingerprint of what is asked for. Replies `created`; or, with the id that the key stands for, `existing`, or
+ * `different` when that has another fingerprint; then what was admitted.
  * The same id again is a resent command whose reply was lost.
  */
 export const submitLua = `
-local id, spec, place, branch, due, key = unpack(ARGV, 4)
+local id, spec, place, branch, due, key, fingerprint = unpack(ARGV, 4)
 if key ~= '' then
-  local first = redis.call('GET', P .. 'idem:' .. key)
-  if first and first ~= id and redis.call('EXISTS', build(first)) == 1 then return { 'existing', first, {} } end
-  redis.call('SET', P .. 'idem:' .. key, id, 'EX', 86400)
+  local first, asked = string.match(redis.call('GET', P .. 'idem:' .. key) or '', '^(%S+) (%S+)$')
+  if first and first ~= id and redis.call('EXISTS', build(first)) == 1 then
+    return { asked == fingerprint and 'existing' or 'different', first, {} }
+  end
+  redis.call('SET', P .. 'idem:' .. key, id .. ' ' .. fingerprint, 'EX', 86400)
 end
 if redis.call('EXISTS', build(id)) == 1 then return { 'created', id, {} } end
 redis.call('HSET', build(id), 'spec', spec, 'status', 'queued', 'place', place)

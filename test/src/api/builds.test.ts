@@ -85,6 +85,49 @@ describe('POST /v1/builds', () => {
     expect(other.headers['location']).not.toBe(answers[0]?.headers['location']);
   });
 
+  test.for<[string, object]>([
+    ['project', { project: 'q' }],
+    ['workflow', { workflow: `${workflow} ` }],
+    ['environment', { environment: { A: 'b' } }],
+    ['labels', { labels: { a: 'b', c: 'd' } }],
+    ['priority', { priority: 6 }],
+    ['group', { group: 'g' }],
+    ['time', { notBefore: '2100-01-01T00:00:00Z' }],
+  ])('refuses an Idempotency-Key that was used with another %s', async ([, change]) => {
+    const key = { 'idempotency-key': 'push-19' };
+    const first = await ask('POST', '/v1/builds', submission, key);
+    const other = await ask('POST', '/v1/builds', { ...submission, ...change }, key);
+    expect(other.statusCode).toBe(422);
+    expect(other.headers['content-type']).toMatch('application/problem+json');
+    const { id } = first.json<PublicBuild>();
+    expect(other.json()).toMatchObject({
+      detail: expect.stringMatching(`'push-19' was used for another request, which made the build ${id};`),
+      errors: [{ header: 'Idempotency-Key' }],
+    });
+    expect((await ask('POST', '/v1/builds', submission, key)).json()).toMatchObject({ id });
+    const { builds } = await service.records.list({}, { limit: 10 });
+    expect(builds).toHaveLength(1);
+  });
+
+  test('takes the same request with its parts in another order for the same', async () => {
+    const key = { 'idempotency-key': 'push-20' };
+    const first = await ask('POST', '/v1/builds', { ...submission, labels: { a: 'b', c: 'd' } }, key);
+    const again = await ask('POST', '/v1/builds', { labels: { c: 'd', a: 'b' }, ...submission }, key);
+    expect(again.json<PublicBuild>().id).toBe(first.json<PublicBuild>().id);
+  });
+
+  test('makes one build also when different requests with one Idempotency-Key come at once', async () => {
+    const key = { 'idempotency-key': 'push-21' };
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        ask('POST', '/v1/builds', { ...submission, priority: i % 2 }, key),
+      ),
+    );
+    expect(answers.filter(({ statusCode }) => statusCode === 202)).toHaveLength(10);
+    expect(answers.filter(({ statusCode }) => statusCode === 422)).toHaveLength(10);
+    expect((await service.records.list({}, { limit: 10 })).builds).toHaveLength(1);
+  });
+
   test('refuses an Idempotency-Key that is none', async () => {
     const response = await ask('POST', '/v1/builds', submission, { 'idempotency-key': 'a b' });
     expect(response.statusCode).toBe(400);
