@@ -1,7 +1,7 @@
-import picomatch from 'picomatch';
 import type { Sandbox, WorkspaceFile } from '../runtime/sandbox.ts';
 import type { ArtifactStore } from '../src/artifacts.ts';
 import type { ArtifactRecord } from '../src/build.ts';
+import { baseOf, compileGlob } from '../src/workflow/glob.ts';
 import type { ArtifactPattern } from '../src/workflow/plan.ts';
 
 /** What a build may hand over. */
@@ -12,12 +12,6 @@ export interface ArtifactCaps {
 
 export const defaultArtifactCaps: ArtifactCaps = { files: 10_000, bytes: 4 * 1024 ** 3 };
 
-/**
- * No extended globs: their regular expressions can take exponential time on a hostile name. `s`: a name may have
- * newlines.
- */
-const globOptions = { noextglob: true, nonegate: true, flags: 's' } as const;
-
 /** Most files of the workspace that are looked at. */
 const maxListed = 2_000_000;
 
@@ -27,8 +21,8 @@ export class ArtifactError extends Error {
 }
 
 /**
- * Copies the files that match out of the sandbox, in path order. Patterns follow picomatch (`**`, `{a,b}`, `[a-z]`;
- * a leading dot is matched only by a dot). Warns of a pattern that matches nothing. Throws ArtifactError, SandboxError.
+ * Copies the files that match out of the sandbox, in path order; a leading dot is matched only by a dot. Warns of a
+ * pattern that matches nothing. Throws ArtifactError, SandboxError.
  */
 export async function collectArtifacts(
   sandbox: Sandbox,
@@ -60,13 +54,10 @@ async function select(
   warn: (message: string) => void,
 ): Promise<WorkspaceFile[]> {
   const globs = patterns.map(({ glob }) => glob.replace(/^(\.\/)+/, '').replace(/\/$/, '/**'));
-  const listed = await sandbox.list(
-    outermost(globs.map((glob) => picomatch.scan(glob, { ...globOptions, unescape: true }).base)),
-    maxListed,
-  );
+  const listed = await sandbox.list(outermost(globs.map(baseOf)), maxListed);
   const chosen = new Map<string, WorkspaceFile>();
   for (const glob of globs) {
-    const matches = picomatch(glob, globOptions);
+    const matches = compileGlob(glob, 'explicit');
     let found = 0;
     for (const file of listed) {
       if (!matches(file.path)) continue;
@@ -80,7 +71,7 @@ async function select(
 
 /** Directories to walk: none below another, so that no file is listed twice. */
 function outermost(bases: readonly string[]): string[] {
-  const unique = [...new Set(bases.map((base) => (base === '.' ? '' : base)))];
+  const unique = [...new Set(bases)];
   if (unique.includes('')) return [''];
   return unique.filter((base) => !unique.some((other) => other !== base && base.startsWith(`${other}/`)));
 }

@@ -1,3 +1,4 @@
+import { compileGlob, GlobError } from './glob.ts';
 import type { ArtifactPattern } from './plan.ts';
 import type { WorkflowFile } from './schema.ts';
 import type { Finding } from './shape.ts';
@@ -54,6 +55,12 @@ function faultOf(glob: string): { message: string; hint?: string } | undefined {
   if (glob.startsWith('!')) return { message: 'not supported yet: patterns that exclude' };
   if (glob.endsWith('/')) {
     return { message: `'${glob}' is a directory`, hint: `its files are '${glob}**'` };
+  }
+  try {
+    compileGlob(glob, 'explicit');
+  } catch (error) {
+    if (!(error instanceof GlobError)) throw error;
+    return { message: error.message, hint: 'a character is taken as it is after \\' };
   }
   return undefined;
 }
