@@ -24,8 +24,8 @@ export interface PullRequest {
   readonly title?: string;
   readonly sourceBranch: string;
   readonly targetBranch: string;
-  /** Where the commits are from: people without write access can only make forks. */
-  readonly from: { readonly kind: 'same-repository' } | { readonly kind: 'fork'; readonly url: string };
+  /** Where the commits are from: people without write access can only make forks. A fork may be gone already. */
+  readonly from: { readonly kind: 'same-repository' } | { readonly kind: 'fork'; readonly url?: string };
   /** The commit of the target branch that it is compared with. */
   readonly baseSha?: string;
   readonly labels?: readonly string[];

@@ -10,7 +10,8 @@ import type { Trigger, Trust } from '../trigger.ts';
  *
  *   authenticate   over the raw bytes, before anything is parsed
  *   deliveryId     what makes a repeated delivery the same
- *   read           what the event asks for, once it is known to be genuine
+ *   headers        what has to be kept of a delivery's headers, so that it can be read again
+ *   read           what the delivery asks for, once it is known to be genuine
  *   statusRequest  what tells the forge how a commit's build fares
  */
 export interface Forge {
@@ -19,8 +20,10 @@ export interface Forge {
   authenticate(message: Message, secrets: readonly string[]): boolean;
   /** Undefined: the forge names none; the digest of the body does then. */
   deliveryId(headers: IncomingHttpHeaders): string | undefined;
-  /** Throws PayloadError. */
-  read(message: Message, repository: Repository): ForgeEvent;
+  /** Names of the headers that `read` looks at, in lower case; no secrets among them. */
+  readonly headers: readonly string[];
+  /** One event a ref: a push may move several. Throws PayloadError. */
+  read(message: Message, repository: Repository): readonly ForgeEvent[];
   /** Undefined: this forge has no commit statuses, or the repository has no `apiUrl`. */
   statusRequest(repository: Repository, token: string, status: CommitStatus): StatusRequest | undefined;
 }
@@ -30,7 +33,7 @@ export interface Message {
   readonly body: Buffer;
 }
 
-/** What a delivery asks for. */
+/** What a delivery asks for, or a part of it. */
 export type ForgeEvent =
   | {
       readonly kind: 'build';
