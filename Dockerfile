@@ -3,7 +3,7 @@ FROM node:24-bookworm-slim
 
 RUN apt-get update \
   && apt-get install --yes --no-install-recommends \
-    ca-certificates crun e2fsprogs gcc git iproute2 libc6-dev mmdebstrap mount nftables redis-server skopeo tar uidmap \
+    ca-certificates crun e2fsprogs gcc git iproute2 libc6-dev mmdebstrap mount nftables openssh-client redis-server skopeo tar uidmap \
     util-linux zstd \
   && rm -rf /var/lib/apt/lists/*
 

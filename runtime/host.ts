@@ -5,11 +5,11 @@ import { exposureRequirements } from './host/exposure.ts';
 import { holderRequirement } from './host/holder.ts';
 import { idRequirements } from './host/ids.ts';
 import { kernelRequirements } from './host/kernel.ts';
-import { registryRequirement } from './host/registry.ts';
 import type { Finding, Host, Requirement } from './host/requirement.ts';
 import { storageRequirements } from './host/storage.ts';
 import { sysctlRequirements } from './host/sysctls.ts';
 import { toolRequirements } from './host/tools.ts';
+import { unpackedRequirements } from './host/unpacked.ts';
 
 /** Everything a machine must have; `cofferdam doctor` and bin/setup.ts both go by this table. */
 const requirements: readonly Requirement[] = [
@@ -22,7 +22,7 @@ const requirements: readonly Requirement[] = [
   ...storageRequirements,
   ...sysctlRequirements,
   ...exposureRequirements,
-  registryRequirement,
+  ...unpackedRequirements,
 ];
 
 /** A requirement and what was found. */

@@ -18,7 +18,7 @@ const tools: readonly Tool[] = [
   { name: 'tar', package: 'tar', purpose: 'unpacks layers' },
   { name: 'zstd', package: 'zstd', purpose: 'unpacks zstd layers' },
   { name: 'mkfs.ext4', package: 'e2fsprogs', purpose: 'makes disks of hard size' },
-  { name: 'git', package: 'git', purpose: 'tells which files of a work tree are ignored' },
+  { name: 'ssh', package: 'openssh-client', purpose: 'lets git fetch over ssh' },
   { name: 'flock', package: 'util-linux', purpose: 'guards set-up against itself' },
   { name: 'setpriv', package: 'util-linux', purpose: 'ties helpers to the life of this process' },
   { name: 'unshare', package: 'util-linux', purpose: 'lets doctor try namespaces' },
@@ -68,8 +68,25 @@ const oldestCrun = '1.8';
 const safestCrun = '1.28';
 
 async function probeCrun(host: Host): Promise<Finding> {
-  const file = findTool(host, crun.name);
-  if (!file) return probeTool(host, crun);
+  const finding = await probeVersion(host, crun, oldestCrun);
+  if (finding.status !== 'ok' || atLeast(finding.detail, safestCrun)) return finding;
+  const detail = `${finding.detail}; older than ${safestCrun}, so the sandbox itself must cover CVE-2026-47766, and does`;
+  return { ...finding, detail };
+}
+
+const git: Tool = {
+  name: 'git',
+  package: 'git',
+  purpose: 'fetches sources, and tells which files are ignored',
+};
+
+/** First with `http.curloptResolve`: without it, git might talk to another address than the one that was checked. */
+const oldestGit = '2.37';
+
+/** What is `ok` has the version as its detail. */
+async function probeVersion(host: Host, tool: Tool, oldest: string): Promise<Finding> {
+  const file = findTool(host, tool.name);
+  if (!file) return probeTool(host, tool);
   let printed: string;
   try {
     printed = (await run({ file, args: ['--version'] })).stdout.toString();
@@ -78,22 +95,13 @@ async function probeCrun(host: Host): Promise<Finding> {
     return {
       status: 'missing',
       detail: `does not run: ${error.message}`,
-      remedy: { kind: 'advice', text: 'reinstall it: apt-get install --reinstall crun' },
+      remedy: { kind: 'advice', text: `reinstall it: apt-get install --reinstall ${tool.package}` },
     };
   }
-  const version = /^crun version (\S+)/.exec(printed)?.[1] ?? 'unknown';
-  if (!atLeast(version, oldestCrun)) {
-    const text = `install crun ${oldestCrun} or newer (Debian 12 and Ubuntu 24.04 have it)`;
-    return { status: 'missing', detail: `version ${version}`, remedy: { kind: 'advice', text } };
-  }
-  if (!atLeast(version, safestCrun)) {
-    return {
-      status: 'ok',
-      file,
-      detail: `${version}; older than ${safestCrun}, so the sandbox itself must cover CVE-2026-47766, and does`,
-    };
-  }
-  return { status: 'ok', detail: version, file };
+  const version = new RegExp(`^${tool.name} version (\\S+)`).exec(printed)?.[1] ?? 'unknown';
+  if (atLeast(version, oldest)) return { status: 'ok', detail: version, file };
+  const text = `install ${tool.name} ${oldest} or newer (Debian 12 and Ubuntu 24.04 have it)`;
+  return { status: 'missing', detail: `version ${version}`, remedy: { kind: 'advice', text } };
 }
 
 const redisServers = ['valkey-server', 'redis-server'] as const;
@@ -140,6 +148,12 @@ const certificates = [
 /** The programs and files of the distribution that builds need. */
 export const toolRequirements: readonly Requirement[] = [
   { id: 'crun', purpose: crun.purpose, neededFor: 'builds', probe: probeCrun },
+  {
+    id: 'git',
+    purpose: git.purpose,
+    neededFor: 'builds',
+    probe: (host) => probeVersion(host, git, oldestGit),
+  },
   ...tools.map(toolRequirement),
   redisForUp,
   redisForService,

@@ -28,6 +28,21 @@ test.each([
   expect(finding).toMatchObject({ status, detail: expect.stringMatching(detail) });
 });
 
+test.each([
+  ['git version 2.39.5', 'ok', /^2\.39\.5$/],
+  ['git version 2.36.1', 'missing', /^version 2\.36\.1$/],
+])(
+  'git that says `%s`: %s, as older ones cannot be told which address to use',
+  async (says, status, detail) => {
+    using host = makeHost({ '/bin/git': `#!/bin/sh\necho ${says}\n` });
+    chmodSync(join(host.root, 'bin/git'), 0o755);
+    const finding = await toolRequirements
+      .find((each) => each.id === 'git')
+      ?.probe({ ...host, path: [join(host.root, 'bin')] });
+    expect(finding).toMatchObject({ status, detail: expect.stringMatching(detail) });
+  },
+);
+
 test('a dpkg that was killed at work is brought to its end before anything else counts as done', async () => {
   using whole = makeHost({ '/var/lib/dpkg/status': '' });
   expect(await dpkgRequirement.probe(whole)).toMatchObject({ status: 'ok' });
