@@ -26,7 +26,7 @@ export function openBox(
   const sandbox = driver.open({
     id: ulid(),
     limits,
-    workspace: { path: '/workspace', source, hidden: [] },
+    workspace: { path: '/workspace', sources: source === undefined ? [] : [source], hidden: [] },
   });
   return { sandbox, container: sandbox.start({ name: 'build', root: image.root }) };
 }

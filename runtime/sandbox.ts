@@ -41,11 +41,14 @@ export interface Limits {
 export interface Workspace {
   /** Where containers see it: absolute, normalised, not `/`. */
   readonly path: string;
-  /** A directory of the host that is the read-only lower layer; undefined: an empty workspace. */
-  readonly source: string | undefined;
-  /** A file locked shared (flock) while the sandbox lives, so that the source is not removed. */
-  readonly lock?: string;
-  /** Paths below source, relative, that containers do not see. */
+  /**
+   * Directories of the host, at most 64 and of one owner: read-only layers, bottom first, in overlayfs form (char 0/0
+   * whiteouts). None: an empty workspace.
+   */
+  readonly sources: readonly string[];
+  /** Files locked shared (flock) while the sandbox lives, so that the sources are not removed. */
+  readonly locks?: readonly string[];
+  /** Paths below the sources, relative, that containers do not see. */
   readonly hidden: readonly string[];
 }
 

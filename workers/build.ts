@@ -16,11 +16,11 @@ import { runSteps } from './steps.ts';
 
 /** What a build finds in its workspace. */
 export interface BuildSource {
-  /** Undefined: the workspace is empty. */
-  readonly directory: string | undefined;
-  /** A file whose shared lock keeps the directory where it is. */
-  readonly lock?: string;
-  /** Paths below the directory that the build does not see. */
+  /** Read-only layers of it, bottom first; none: the workspace is empty. */
+  readonly directories: readonly string[];
+  /** Files whose shared locks keep the directories where they are. */
+  readonly locks?: readonly string[];
+  /** Paths below the directories that the build does not see. */
   readonly hidden: readonly string[];
   readonly git: { readonly ref?: string; readonly sha?: string };
 }
@@ -139,9 +139,9 @@ function openSandbox(
     limits: plan.limits,
     workspace: {
       path: workspacePath,
-      source: source.directory,
+      sources: source.directories,
       hidden: source.hidden,
-      ...(source.lock !== undefined && { lock: source.lock }),
+      ...(source.locks && { locks: source.locks }),
     },
   });
 }

@@ -182,7 +182,12 @@ function resultOf(record: BuildRecord): Result {
 }
 
 function sourceFor(tree: UploadedTree | undefined): BuildSource {
-  return { directory: tree?.directory, hidden: [], git: {}, ...(tree && { lock: tree.lock }) };
+  return {
+    directories: tree ? [tree.directory] : [],
+    hidden: [],
+    git: {},
+    ...(tree && { locks: [tree.lock] }),
+  };
 }
 
 function withEnvironment(plan: Plan, environment: Readonly<Record<string, string>>): Plan {

@@ -112,8 +112,8 @@ export function holderCommand(
       disk.kind === 'tmpfs'
         ? ['--tmpfs', String(disk.bytes), String(disk.inodes)]
         : ['--ext4', disk.template],
-      spec.workspace.source === undefined ? [] : ['--source', spec.workspace.source],
-      spec.workspace.lock === undefined ? [] : ['--lock', spec.workspace.lock],
+      ...spec.workspace.sources.map((directory) => ['--source', directory]),
+      ...(spec.workspace.locks ?? []).map((file) => ['--lock', file]),
       (options.overlay ?? overlayOf(release())) === 'classic' ? ['--classic-overlay'] : [],
       ...cgroups.directories.map((path) => ['--cgroup', path]),
       ...cgroups.settings.map(([file, value]) => ['--set', file, value]),

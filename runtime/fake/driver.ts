@@ -118,7 +118,7 @@ function fakeSandbox(spec: SandboxSpec, script: Script, failures: Failures): San
     try {
       for (const [path, content] of seed(spec.workspace)) files.set(path, content);
     } catch (error) {
-      fail(new SandboxError('open', `source ${spec.workspace.source}`, { cause: error }));
+      fail(new SandboxError('open', `source ${spec.workspace.sources.join(' + ')}`, { cause: error }));
     }
   }
 

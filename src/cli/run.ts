@@ -94,7 +94,10 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
     {
       plan,
       repo: resolve(directory),
-      source: () => describeSource(directory, config.dataDir),
+      source: async () => {
+        const { directory: path, hidden, git } = await describeSource(directory, config.dataDir);
+        return { directories: [path], hidden, git };
+      },
       logCapBytes,
       artifactCaps: defaultArtifactCaps,
     },

@@ -16,7 +16,7 @@ function sandboxWith(source: Directory, files: Readonly<Record<string, string | 
   return fakeDriver(() => ({})).open({
     id: 'a',
     limits: defaultLimits,
-    workspace: { path: '/workspace', source: source.path, hidden: [] },
+    workspace: { path: '/workspace', sources: [source.path], hidden: [] },
   });
 }
 

@@ -96,7 +96,11 @@ export async function play(scene: Scene): Promise<Played> {
     {
       plan,
       repo: '/repo',
-      source: async () => ({ directory: import.meta.dirname, hidden: [], git: { ref: 'refs/heads/main' } }),
+      source: async () => ({
+        directories: [import.meta.dirname],
+        hidden: [],
+        git: { ref: 'refs/heads/main' },
+      }),
       logCapBytes: 1024 ** 2,
       artifactCaps: defaultArtifactCaps,
       ...scene.request,

@@ -44,8 +44,8 @@ struct plan {
 	const char *disk;              /* tmpfs, or ext4 on a copy of the file template */
 	unsigned long long disk_bytes, disk_inodes;
 	const char *template;
-	const char *source;            /* lower layer of the workspace, or NULL */
-	const char *lock;              /* a file whose shared lock keeps the source where it is, or NULL */
+	struct list sources;           /* lower layers of the workspace, bottom first, all of one owner */
+	struct list locks;             /* files whose shared locks keep the sources where they are */
 	const char *inside;            /* where containers see the workspace */
 	int classic;                   /* overlayfs of before Linux 6.5 */
 	struct list cgroups, set_file, set_value, join;
@@ -74,14 +74,27 @@ struct message split(char *data, size_t size);
 void hold_lock(const char *what, const char *path);
 
 /* ids.c */
-int make_spaces(struct spaces *spaces, const char *source);
+int make_spaces(struct spaces *spaces, const struct list *sources);
 int take_slot(const struct plan *plan, unsigned *base);
 
 /* mounts.c */
 void mount_private(const struct plan *plan, const struct spaces *spaces);
 void mount_root(const char *container, char **layers, int count, unsigned base, const struct plan *plan);
-void hide(const char *path);
+void make_dir(const char *path, mode_t mode, uid_t owner);
+void mount_mapped(const char *from, const char *to, int userns);
+
+/* overlay.c */
+void mount_overlay(const struct plan *plan, char **layers, int count, const char *prefix, const char *upper,
+		   const char *work, const char *to, unsigned attributes);
+
+/* disk.c */
+void mount_disk(const struct plan *plan);
+void reserve(int keep);
 void disk_state(uint64_t *used, uint64_t *free_bytes, uint64_t *free_inodes);
+
+/* workspace.c */
+void mount_workspace(const struct plan *plan, const struct spaces *spaces);
+void hide(const char *path);
 
 /* The verbs. */
 int open_main(int argc, char **argv);

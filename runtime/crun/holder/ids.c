@@ -98,13 +98,17 @@ static void owner_map(char *map, size_t size, unsigned owner, unsigned base)
 	}
 }
 
-static int source_space(const char *source, unsigned base)
+static int source_space(const struct list *sources, unsigned base)
 {
-	struct stat st;
+	struct stat st, other;
 	char uids[256], gids[256];
 	int gate[2];
-	if (stat(source, &st))
-		die("source %s", source);
+	for (int i = 0; i < sources->count; i++) {
+		if (stat(sources->item[i], i ? &other : &st))
+			die("source %s", sources->item[i]);
+		if (i && (other.st_uid != st.st_uid || other.st_gid != st.st_gid))
+			fail("sources of several owners: %s and %s", sources->item[0], sources->item[i]);
+	}
 	owner_map(uids, sizeof uids, st.st_uid, base);
 	owner_map(gids, sizeof gids, st.st_gid, base);
 	pid_t child = begin(0, gate);
@@ -114,7 +118,7 @@ static int source_space(const char *source, unsigned base)
 	return finish(child, gate) ? -1 : fd;
 }
 
-int make_spaces(struct spaces *spaces, const char *source)
+int make_spaces(struct spaces *spaces, const struct list *sources)
 {
 	int gate[2];
 	char map[64];
@@ -126,10 +130,10 @@ int make_spaces(struct spaces *spaces, const char *source)
 	spaces->net = open_space(child, "net");
 	spaces->ipc = open_space(child, "ipc");
 	spaces->uts = open_space(child, "uts");
-	spaces->source_user = source ? source_space(source, spaces->base) : -1;
+	spaces->source_user = sources->count ? source_space(sources, spaces->base) : -1;
 	if (spaces->user < 0 || spaces->net < 0 || spaces->ipc < 0 || spaces->uts < 0)
 		return -1;
-	if (source && spaces->source_user < 0)
+	if (sources->count && spaces->source_user < 0)
 		return -1;
 	return finish(child, gate);
 }

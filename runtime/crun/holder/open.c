@@ -43,11 +43,11 @@ static struct plan parse(int argc, char **argv)
 		else if (!strcmp(option, "--ext4"))
 			plan.disk = "ext4", plan.template = NEXT;
 		else if (!strcmp(option, "--source"))
-			plan.source = NEXT;
+			add(&plan.sources, NEXT);
 		else if (!strcmp(option, "--workspace"))
 			plan.inside = NEXT;
 		else if (!strcmp(option, "--lock"))
-			plan.lock = NEXT;
+			add(&plan.locks, NEXT);
 		else if (!strcmp(option, "--classic-overlay"))
 			plan.classic = 1;
 		else if (!strcmp(option, "--cgroup"))
@@ -110,11 +110,11 @@ int open_main(int argc, char **argv)
 			signal(sig, SIG_IGN);
 	fcntl(WORKER, F_SETFD, FD_CLOEXEC);
 
-	if (plan.lock)
-		hold_lock("source", plan.lock);
+	for (int i = 0; i < plan.locks.count; i++)
+		hold_lock("source", plan.locks.item[i]);
 	if (take_slot(&plan, &spaces.base))
 		fail("all %lu id ranges are in use", plan.slot_count);
-	if (make_spaces(&spaces, plan.source))
+	if (make_spaces(&spaces, &plan.sources))
 		die("namespaces");
 	make_cgroups(&plan);
 

@@ -68,8 +68,10 @@ export interface Bench {
   readonly driver: () => SandboxDriver;
   /** On the host; there while tests run. */
   readonly source: () => string;
+  /** A directory of the host for other sources. */
+  readonly scratch: () => string;
   /** Opens a sandbox; default: on the source. */
-  readonly open: (source?: string) => Sandbox & AsyncDisposable;
+  readonly open: (source?: string | readonly string[]) => Sandbox & AsyncDisposable;
 }
 
 let opened = 0;
@@ -98,12 +100,13 @@ export function makeBench(makeDriver: (dataDir: string) => SandboxDriver): Bench
   return {
     driver: () => driver,
     source: () => source,
+    scratch: () => directory,
     open: (from = source) => {
       const hidden = ['secret', 'deep/hidden', 'not/there'];
       const sandbox = driver.open({
         id: nextId(),
         limits,
-        workspace: { path: '/workspace', source: from, hidden },
+        workspace: { path: '/workspace', sources: [from].flat(), hidden },
       });
       return Object.assign(sandbox, { [Symbol.asyncDispose]: () => sandbox.destroy() });
     },

@@ -1,11 +1,12 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { SandboxError } from '../../../runtime/sandbox.ts';
 import { type Bench, bytes, code, contents, limits, names, nextId, start, tell } from './bench.ts';
 
 /** The source is read-only below the workspace; its files can be had once nothing runs. */
-export function fileRules({ driver, open, source }: Bench): void {
+export function fileRules({ driver, open, scratch, source }: Bench): void {
   describe('the source', () => {
     test('is seen without what is hidden', async () => {
       await using sandbox = open();
@@ -31,13 +32,43 @@ export function fileRules({ driver, open, source }: Bench): void {
       const sandbox = driver().open({
         id: nextId(),
         limits,
-        workspace: { path: '/workspace', source: undefined, hidden: [] },
+        workspace: { path: '/workspace', sources: [], hidden: [] },
       });
       const box = start(sandbox);
       expect((await tell(box, 'echo hello > note; cat note')).output).toBe('hello\n');
       box.kill();
       expect(names(await sandbox.list([''], 10))).toEqual(['note']);
       await sandbox.destroy();
+    });
+
+    test('may be a stack of layers, in which the upper ones cover and hide what is below', async () => {
+      const stack = [0, 1, 2].map((n) => join(scratch(), `layer-${n}`));
+      const [bottom = '', middle = '', top = ''] = stack;
+      const write = (layer: string, files: Record<string, string>) => {
+        for (const [path, content] of Object.entries(files)) {
+          mkdirSync(dirname(join(layer, path)), { recursive: true });
+          writeFileSync(join(layer, path), content);
+        }
+      };
+      write(bottom, {
+        same: 'old',
+        'gone/a': '',
+        'd/gone': '',
+        'd/kept': '',
+        'file/was-directory': '',
+        dir: '',
+      });
+      write(middle, { same: 'new', file: 'now a file', 'dir/was-file': '', 'd/more': '', 'secret/x': '' });
+      write(top, { 'd/hidden': '', 'deep/hidden': '', 'back/again': '' });
+      mknod(join(middle, 'gone'), join(middle, 'd/gone'), join(middle, 'back'));
+      await using sandbox = open(stack);
+      const box = start(sandbox);
+      expect((await tell(box, 'cat same; cat file')).output).toBe('newnow a file');
+      box.kill();
+      const seen = names(await sandbox.list([''], 100));
+      expect(seen).toEqual(
+        ['back/again', 'd/hidden', 'd/kept', 'd/more', 'dir/was-file', 'file', 'same'].sort(),
+      );
     });
 
     test('of one sandbox does not show what another does with it', async () => {
@@ -116,4 +147,9 @@ export function fileRules({ driver, open, source }: Bench): void {
       expect(await contents(sandbox, files)).toHaveProperty('empty');
     });
   });
+}
+
+/** Whiteouts, as overlayfs has them. */
+function mknod(...paths: readonly string[]): void {
+  for (const path of paths) execFileSync('mknod', [path, 'c', '0', '0']);
 }

@@ -9,7 +9,7 @@ process.stdout.write('ready\n');
 
 const script =
   'seq 1 20000 > numbers; (setsid sleep 1000 &); (trap "" TERM; sleep 1000 &); seq 1 100000; sleep 1000';
-const sandboxes = [{}, { limits: ext4Limits }, { workspace: { source: import.meta.dirname } }].map(
+const sandboxes = [{}, { limits: ext4Limits }, { workspace: { sources: [import.meta.dirname] } }].map(
   (options) => place.open(options),
 );
 for (const sandbox of sandboxes) void sh(sandbox, script);

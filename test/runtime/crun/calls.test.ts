@@ -52,7 +52,7 @@ test('calls that could lead out of the sandbox are refused, and others work', as
   try {
     const source = join(import.meta.dirname, 'calls.c');
     await run({ file: 'cc', args: ['-static', '-w', '-o', join(place.scratch, 'calls'), source] });
-    const told = await sh(place.open({ workspace: { source: place.scratch } }), `./calls ${name}`);
+    const told = await sh(place.open({ workspace: { sources: [place.scratch] } }), `./calls ${name}`);
     const got = Object.fromEntries(
       told.output
         .trim()

@@ -6,7 +6,7 @@ import { debian } from '../../rootfs.ts';
 import { lab, sh, smallLimits } from './lab.ts';
 
 const options = { dataDir: '/data', layersDir: '/layers', holder: '/opt/holder', crun: '/usr/bin/crun' };
-const workspace = { path: '/workspace', source: undefined, hidden: [] };
+const workspace = { path: '/workspace', sources: [], hidden: [] };
 const cgroups = {
   directories: ['/cg/a', '/cg/b'],
   settings: [['/cg/a/max', '5']],
@@ -22,7 +22,11 @@ test.each([
     const command = holderCommand(
       { ...options, overlay },
       { mount: '/data/mnt', slots: '/data/slots' },
-      { id: 'b1', limits: smallLimits, workspace: { ...workspace, source: '/src' } },
+      {
+        id: 'b1',
+        limits: smallLimits,
+        workspace: { ...workspace, sources: ['/src', '/more'], locks: ['/a', '/b'] },
+      },
       { kind: 'tmpfs', bytes: 1000, inodes: 50 },
       cgroups,
     );
@@ -30,7 +34,7 @@ test.each([
     expect(command.env).toEqual({});
     expect(command.args.join(' ')).toBe(
       'open --mount /data/mnt --crun /usr/bin/crun --layers /layers --slots /data/slots 1879048192 4096 ' +
-        `--workspace /workspace --tmpfs 1000 50 --source /src ${flag}` +
+        `--workspace /workspace --tmpfs 1000 50 --source /src --source /more --lock /a --lock /b ${flag}` +
         '--cgroup /cg/a --cgroup /cg/b --set /cg/a/max 5 --join /cg/a/tasks',
     );
   },
@@ -77,7 +81,7 @@ test.each(['', '..', '../x', '/etc', '.', 'a/../..'])(
   async (path) => {
     await using place = lab();
     const before = census(place.dataDir);
-    expect(() => place.open({ workspace: { source: place.scratch, hidden: [path] } })).toThrow(
+    expect(() => place.open({ workspace: { sources: [place.scratch], hidden: [path] } })).toThrow(
       /below the workspace/,
     );
     await expectSameCensus(place.dataDir, before);

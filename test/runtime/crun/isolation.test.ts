@@ -51,7 +51,7 @@ describe('ids', () => {
     await using place = lab();
     writeFileSync(join(place.scratch, 'mine'), '');
     const told = await sh(
-      place.open({ workspace: { source: place.scratch } }),
+      place.open({ workspace: { sources: [place.scratch] } }),
       'stat -c "%u %g" . mine; id -u >mine',
     );
     expect(told).toEqual({ exit: { reason: 'exit', code: 0 }, output: '0 0\n0 0\n' });
@@ -194,7 +194,7 @@ describe('mounts', () => {
   test('show no path of the data directory', async () => {
     await using place = lab();
     const told = await sh(
-      place.open({ workspace: { source: place.scratch } }),
+      place.open({ workspace: { sources: [place.scratch] } }),
       'cat /proc/self/mountinfo /proc/mounts',
     );
     expect(told.output).not.toContain(place.dataDir);
@@ -220,7 +220,7 @@ test('nothing of the host is found by any way that leads up or through /proc', a
   const inner = join(place.scratch, 'inner');
   mkdirSync(inner);
   const told = await sh(
-    place.open({ workspace: { source: inner } }),
+    place.open({ workspace: { sources: [inner] } }),
     `for base in '' ../../../../../.. /proc/1/root /proc/1/cwd /proc/self/root /proc/self/cwd/../../.. /dev/fd/3 /proc/1/fd/3; do
       cat "$base${canary}" 2>/dev/null
     done

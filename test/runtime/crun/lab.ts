@@ -62,7 +62,7 @@ export function lab(options: Partial<CrunOptions> = {}): Lab {
       const sandbox = driver.open({
         id: `${basename(dataDir)}-${process.pid}-${opened++}`,
         limits: { ...smallLimits, ...limits },
-        workspace: { path: '/workspace', source: undefined, hidden: [], ...workspace },
+        workspace: { path: '/workspace', sources: [], hidden: [], ...workspace },
       });
       sandboxes.push(sandbox);
       return sandbox;

@@ -176,10 +176,10 @@ describe('the disk', () => {
 
 test('a source that is a file, or is not there, is an error', async () => {
   await using place = lab();
-  expect(await failure(sh(place.open({ workspace: { source: '/etc/passwd' } }), 'true'))).toMatch(
+  expect(await failure(sh(place.open({ workspace: { sources: ['/etc/passwd'] } }), 'true'))).toMatch(
     /workspace|source/,
   );
-  expect(await failure(sh(place.open({ workspace: { source: '/no/such' } }), 'true'))).toMatch(
+  expect(await failure(sh(place.open({ workspace: { sources: ['/no/such'] } }), 'true'))).toMatch(
     /source \/no\/such/,
   );
 });

@@ -5,7 +5,7 @@ import { SandboxError, type SandboxSpec } from '../../../runtime/sandbox.ts';
 const spec: SandboxSpec = {
   id: 'fake',
   limits: { cpus: 1, memoryBytes: 1, diskBytes: 1, diskInodes: 1, pids: 1, openFiles: 1 },
-  workspace: { path: '/workspace', source: undefined, hidden: [] },
+  workspace: { path: '/workspace', sources: [], hidden: [] },
 };
 const command = { args: ['make'], env: {}, cwd: '/' } as const;
 const start = (script: Script, failures?: Failures) =>
