@@ -13,6 +13,10 @@ export interface Config {
   readonly listen: { readonly host: string; readonly port: number };
   /** Undefined: the embedded Redis, which `cofferdam up` starts. May hold a password: never shown. */
   readonly redisUrl: string | undefined;
+  /** The key of secrets; see src/vault/key-file.ts. */
+  readonly secretKeyFile: string;
+  /** Where users and forges reach the API, without a slash at the end; undefined: where it listens. */
+  readonly publicUrl: string | undefined;
   /** The word in the braces that all keys begin with. */
   readonly redisPrefix: string;
   /** `file:PATH` or `s3://…`. */
@@ -58,6 +62,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, uid = process.g
       port: 8080,
     },
     redisUrl: env['COFFERDAM_REDIS_URL'] || undefined,
+    secretKeyFile: resolve(env['COFFERDAM_SECRET_KEY_FILE'] || join(dataDir, 'secret.key')),
+    publicUrl: setting('COFFERDAM_PUBLIC_URL', 'a URL such as https://ci.example.org', parsePublicUrl),
     redisPrefix:
       setting('COFFERDAM_REDIS_PREFIX', 'a word of letters, digits, - and _', parseWord) ?? 'cofferdam',
     store:
@@ -119,6 +125,12 @@ const parseCpus = (text: string) =>
 
 function parseBytes(text: string): number | undefined {
   return /^[1-9]\d*(\.\d+)?(B|[kKMGT]B|[KMGT]iB)?$/.test(text) ? bytesOf(text) : undefined;
+}
+
+function parsePublicUrl(text: string): string | undefined {
+  const url = URL.parse(text);
+  const fits = url && /^https?:$/.test(url.protocol) && url.username + url.search + url.hash === '';
+  return fits ? url.href.replace(/\/+$/, '') : undefined;
 }
 
 function parseListen(text: string): Config['listen'] | undefined {

@@ -1,5 +1,11 @@
 /** Repositories that the service knows: where webhooks come from, and what their builds may do. */
 
+import { parseOwn } from './records/json.ts';
+import { removeSecrets } from './secrets/place.ts';
+import type { Settings } from './settings.ts';
+import { contextOf, type SealedEntry } from './vault/entry.ts';
+import type { Vault } from './vault.ts';
+
 export const forges = ['github', 'gitlab', 'gitea', 'forgejo', 'bitbucket', 'generic'] as const;
 export type ForgeKind = (typeof forges)[number];
 
@@ -68,16 +74,74 @@ export interface RepositoryKeys {
   readonly forgeToken?: string;
 }
 
+/** Names are the same whatever their case. */
 export interface Repositories {
-  /** False: there is one of that name already. */
+  /** False: there is one of that name already. Throws VaultError. */
   add(repository: Repository, keys: RepositoryKeys): Promise<boolean>;
   get(name: string): Promise<Repository | undefined>;
   /** By name. */
   list(): Promise<Repository[]>;
-  /** Replaces what it says, and the keys when they are given; false: there is none of that name. */
-  change(repository: Repository, keys?: RepositoryKeys): Promise<boolean>;
+  /**
+   * Replaces what it says, and its keys when `keys` gives others, as one step; undefined: there is none of that name.
+   * Both may be called again. Throws VaultError.
+   */
+  change(
+    name: string,
+    change: {
+      readonly repository?: (old: Repository) => Repository;
+      readonly keys?: (old: RepositoryKeys) => RepositoryKeys;
+    },
+  ): Promise<Repository | undefined>;
   /** Throws VaultError. */
   keys(name: string): Promise<RepositoryKeys | undefined>;
-  /** With its secrets and deliveries; its builds stay. */
+  /** With its secrets; its builds stay. */
   remove(name: string): Promise<boolean>;
 }
+
+interface Entry extends SealedEntry {
+  readonly repository: Repository;
+}
+
+const kind = 'repositories';
+
+export function openRepositories(settings: Settings, vault: Vault): Repositories {
+  const entry = async (name: string): Promise<Entry | undefined> => {
+    const text = await settings.get(kind, idOf(name));
+    return text === undefined ? undefined : parseOwn<Entry>(text);
+  };
+  const contextFor = (name: string) => contextOf(kind, idOf(name));
+  const open = ({ repository: { name }, sealed }: Entry): RepositoryKeys =>
+    parseOwn(vault.open(sealed, contextFor(name)));
+  const seal = (name: string, keys: RepositoryKeys) => vault.seal(JSON.stringify(keys), contextFor(name));
+
+  return {
+    add: async (repository, keys) => {
+      const { name } = repository;
+      const text = JSON.stringify({ repository, sealed: seal(name, keys) } satisfies Entry);
+      return await settings.add(kind, idOf(name), text);
+    },
+    get: async (name) => (await entry(name))?.repository,
+    list: async () =>
+      [...(await settings.all(kind)).values()].map((text) => parseOwn<Entry>(text).repository),
+    change: async (name, change) => {
+      const text = await settings.change(kind, idOf(name), (old) => {
+        const before = parseOwn<Entry>(old);
+        const repository = change.repository?.(before.repository) ?? before.repository;
+        const sealed = change.keys ? seal(name, change.keys(open(before))) : before.sealed;
+        return JSON.stringify({ repository, sealed } satisfies Entry);
+      });
+      return text === undefined ? undefined : parseOwn<Entry>(text).repository;
+    },
+    keys: async (name) => {
+      const found = await entry(name);
+      return found && open(found);
+    },
+    remove: async (name) => {
+      const removed = await settings.remove(kind, idOf(name));
+      await removeSecrets(settings, { kind: 'repository', name });
+      return removed;
+    },
+  };
+}
+
+const idOf = (name: string) => name.toLowerCase();

@@ -10,7 +10,11 @@ import { version } from '../src/version.ts';
 import { openQueue } from '../src/queue.ts';
 import { openRecords } from '../src/records.ts';
 import { connectRedis } from '../src/redis.ts';
+import { openRepositories } from '../src/repositories.ts';
+import { openSecrets } from '../src/secrets.ts';
+import { openSettings } from '../src/settings.ts';
 import { openStorage } from '../src/storage/storage.ts';
+import { openVault } from '../src/vault.ts';
 import { createBudget } from './budget.ts';
 import { runClaim } from './claim.ts';
 import { type FitnessWatch, watchFitness } from './fitness.ts';
@@ -69,10 +73,14 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
     headroomBytes: options.headroomBytes ?? 2 * GiB,
   });
   const stopping = createStopping(options.drainMs ?? 10 * 60_000);
+  const settings = openSettings(redis, storage);
+  const vault = openVault(config.secretKeyFile);
   const tools = {
     machine,
     storage,
     records,
+    repositories: openRepositories(settings, vault),
+    secrets: openSecrets(settings, vault),
     uploads,
     logCapBytes,
     stopping,

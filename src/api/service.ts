@@ -6,6 +6,8 @@ import type { LogReader } from '../logs.ts';
 import type { Queue } from '../queue.ts';
 import type { Records } from '../records.ts';
 import type { RedisHandle } from '../redis.ts';
+import type { Repositories } from '../repositories.ts';
+import type { Secrets } from '../secrets.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { Tokens } from '../tokens.ts';
 import type { Reach } from './availability.ts';
@@ -21,6 +23,8 @@ export interface Service {
   readonly queue: Queue;
   readonly logs: LogReader;
   readonly tokens: Tokens;
+  readonly repositories: Repositories;
+  readonly secrets: Secrets;
 }
 
 /** What the resources share besides. */

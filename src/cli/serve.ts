@@ -8,11 +8,16 @@ import { openLogReader } from '../logs/reader.ts';
 import { openQueue, type Queue } from '../queue.ts';
 import { openRecords, type Records } from '../records.ts';
 import { connectRedis } from '../redis.ts';
+import { openRepositories } from '../repositories.ts';
+import { openSecrets } from '../secrets.ts';
+import { openSettings, type Settings } from '../settings.ts';
 import { openStorage } from '../storage/storage.ts';
 import { openTokens } from '../tokens.ts';
 import { placesIn, redisUrlOf } from '../up/place.ts';
 import { endWithParent } from '../up/supervised.ts';
 import { provideToken } from '../up/token.ts';
+import { openVault } from '../vault.ts';
+import { provideKey, reseal } from '../vault/key.ts';
 import { version } from '../version.ts';
 
 /** `cofferdam serve`: the HTTP API. */
@@ -45,6 +50,11 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
   const queue = open.adopt(openQueue(redis, records, { caps, onTrouble }), (each) => each.close());
   open.defer(tickEverySecond(queue, onTrouble));
   const logs = open.adopt(openLogReader({ redis, storage, records }), (each) => each.close());
+  const settings = openSettings(redis, storage);
+  await prepareSettings(settings, config.secretKeyFile, logger);
+  const vault = openVault(config.secretKeyFile);
+  const repositories = openRepositories(settings, vault);
+  const secrets = openSecrets(settings, vault);
   const tokens = openTokens(redis);
   if ((await tokens.list()).length === 0) {
     const { token } = placesIn(config.dataDir);
@@ -54,7 +64,7 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
   const { dataDir, uploadMaxBytes, rateLimit } = config;
   const app = open.adopt(
     await createServer(
-      { redis, storage, records, queue, logs, tokens },
+      { redis, storage, records, queue, logs, tokens, repositories, secrets },
       { dataDir, version, logger, uploadMaxBytes, rateLimit },
     ),
     (each) => each.close(),
@@ -82,6 +92,18 @@ function signalled(): Promise<NodeJS.Signals> {
 function tickEverySecond(queue: Queue, onTrouble: (error: unknown) => void): () => void {
   const timer = setInterval(() => void queue.tick().catch(onTrouble), 1_000);
   return () => clearInterval(timer);
+}
+
+/** What administrators set is whole, and its secrets can be opened. Throws VaultError. */
+async function prepareSettings(settings: Settings, keyFile: string, logger: Logger): Promise<void> {
+  const restored = await settings.restore();
+  if (restored > 0)
+    milestone(logger, { restored }, 'put repositories and secrets of the archive back into Redis');
+  if ((await provideKey(keyFile, settings)) === 'made') {
+    milestone(logger, { file: keyFile }, 'made the key of the secrets; back it up');
+  }
+  const resealed = await reseal(settings, openVault(keyFile));
+  if (resealed > 0) milestone(logger, { resealed }, 'sealed secrets again with the first key of the file');
 }
 
 /** A Redis without any build is new, or has lost its data: the archive has the finished ones. */

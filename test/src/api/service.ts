@@ -11,8 +11,13 @@ import { openQueue } from '../../../src/queue.ts';
 import type { Timing } from '../../../src/queue/timing.ts';
 import { openRecords } from '../../../src/records.ts';
 import type { RedisHandle } from '../../../src/redis.ts';
+import { openRepositories } from '../../../src/repositories.ts';
+import { openSecrets } from '../../../src/secrets.ts';
+import { openSettings } from '../../../src/settings.ts';
 import { openStorage } from '../../../src/storage/storage.ts';
 import { openTokens, type Scope } from '../../../src/tokens.ts';
+import { openVault } from '../../../src/vault.ts';
+import { createKeyFile } from '../../../src/vault/key-file.ts';
 
 /** The API on a real Redis and a real directory. */
 export interface TestService extends Service {
@@ -34,6 +39,12 @@ export async function startService(
   const storage = openStorage(`file:${join(directory, 'archive')}`);
   const records = openRecords(redis, storage);
   const queue = openQueue(redis, records, options.timing && { timing: options.timing });
+  const settings = openSettings(redis, storage);
+  const keyFile = join(directory, 'secret.key');
+  await createKeyFile(keyFile);
+  const vault = openVault(keyFile);
+  const repositories = openRepositories(settings, vault);
+  const secrets = openSecrets(settings, vault);
   const tokens = openTokens(redis);
   const bearer = { read: '', submit: '', admin: '' };
   for (const scope of ['read', 'submit', 'admin'] as const) {
@@ -48,7 +59,7 @@ export async function startService(
   });
   const reader = openLogReader({ redis, storage, records });
   const logs = options.logs ?? reader;
-  const service = { redis, storage, records, queue, tokens, logs };
+  const service = { redis, storage, records, queue, tokens, logs, repositories, secrets };
   const app = await createServer(service, {
     dataDir: directory,
     version: '0.0.0-test',
