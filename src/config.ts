@@ -25,9 +25,16 @@ export interface Config {
   readonly uploadMaxBytes: number;
   /** Requests a minute that one token may make of one API process. */
   readonly rateLimit: number;
+  readonly keep: KeepConfig;
   /** Builds of one project that may run side by side; undefined: as many as there are slots. */
   readonly projectConcurrency: number | undefined;
   readonly worker: WorkerConfig;
+}
+
+/** How long things are kept, in milliseconds; undefined: for ever. */
+interface KeepConfig {
+  readonly buildsMs: number | undefined;
+  readonly uploadsMs: number;
 }
 
 /** What a worker offers; undefined: what the machine has. */
@@ -72,6 +79,10 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, uid = process.g
     uploadMaxBytes: setting('COFFERDAM_UPLOAD_MAX', 'a size such as 2GiB', parseBytes) ?? 2 * 1024 ** 3,
     rateLimit: setting('COFFERDAM_RATE_LIMIT', 'a number of requests a minute', parseCount) ?? 12_000,
     projectConcurrency: setting('COFFERDAM_PROJECT_CONCURRENCY', 'a number of builds', parseCount),
+    keep: Object.freeze({
+      buildsMs: setting('COFFERDAM_KEEP_BUILDS', 'a time such as 90d or 12h', parseAge),
+      uploadsMs: setting('COFFERDAM_KEEP_UPLOADS', 'a time such as 30d or 12h', parseAge) ?? 30 * dayMs,
+    }),
     worker: Object.freeze({
       labels: setting('COFFERDAM_WORKER_LABELS', 'NAME=VALUE,NAME=VALUE', parseLabels) ?? {},
       cpus: setting('COFFERDAM_WORKER_CPUS', 'a number such as 4 or 1.5', parseCpus),
@@ -125,6 +136,13 @@ const parseCpus = (text: string) =>
 
 function parseBytes(text: string): number | undefined {
   return /^[1-9]\d*(\.\d+)?(B|[kKMGT]B|[KMGT]iB)?$/.test(text) ? bytesOf(text) : undefined;
+}
+
+const dayMs = 24 * 3_600_000;
+
+function parseAge(text: string): number | undefined {
+  const [, count, unit] = /^([1-9]\d{0,4})([dh])$/.exec(text) ?? [];
+  return count === undefined ? undefined : Number(count) * (unit === 'd' ? dayMs : 3_600_000);
 }
 
 function parsePublicUrl(text: string): string | undefined {

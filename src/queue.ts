@@ -85,11 +85,21 @@ export function openQueue(redis: RedisHandle, records: Records, options: QueueOp
   };
 
   const submit: Queue['submit'] = async (spec, idempotencyKey) => {
+    const upload = spec.source.kind === 'upload' ? spec.source.digest : '';
     const ref = spec.source.kind === 'upload' ? spec.source.ref : undefined;
     const branch = ref === undefined ? '' : redis.prefix + branchIndex(spec.project, ref);
     const due = spec.notBefore === undefined ? 0 : Date.parse(spec.notBefore);
     const key = idempotencyKey === undefined ? '' : idempotencyKeyOf(spec.requestedBy, idempotencyKey);
-    const args = [spec.id, JSON.stringify(spec), placeOf(spec), branch, due, key, fingerprintOf(spec)];
+    const args = [
+      spec.id,
+      JSON.stringify(spec),
+      placeOf(spec),
+      branch,
+      due,
+      key,
+      fingerprintOf(spec),
+      upload,
+    ];
     const [kind, id, admitted] = await call('submit', ...args);
     if (kind === 'created') {
       dispatch(admitted);

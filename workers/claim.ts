@@ -19,7 +19,7 @@ import type { Machine } from './machine.ts';
 import { SourceError } from './source.ts';
 import type { Stopping } from './stopping.ts';
 import { storageArtifacts } from './storage-artifacts.ts';
-import type { UploadCache, UploadedTree } from './uploads.ts';
+import { openUpload, type UploadCache, type UploadedTree } from './uploads.ts';
 
 /** What a worker runs its builds with. */
 export interface ClaimTools {
@@ -110,7 +110,7 @@ async function sourceOf(
   const { source } = spec;
   if (source.kind === 'none') return undefined;
   if (source.kind === 'git') throw new SourceError('this worker cannot check out git repositories yet');
-  return uploads.use(source.digest, async () => (await storage.get(`uploads/${source.digest}.tar`)).body);
+  return uploads.use(source.digest, () => openUpload(storage, source.digest));
 }
 
 async function planOf({ spec }: Claim, tree: UploadedTree | undefined): Promise<Plan> {

@@ -8,6 +8,9 @@ import { type Contain, unpackLayer } from '../runtime/images/layer.ts';
 import { layerLimits } from '../runtime/images/layer-limits.ts';
 import { tryLock } from '../runtime/images/lock.ts';
 import { removeTrees } from '../runtime/images/workplace.ts';
+import { StorageMissing } from '../src/storage/missing.ts';
+import type { Storage } from '../src/storage/storage.ts';
+import { uploadKey } from '../src/uploads.ts';
 import { SourceError } from './source.ts';
 
 /** Uploaded working trees, unpacked once on this machine and shared, read-only, by all builds of the same upload. */
@@ -92,6 +95,20 @@ export function uploadCache({ dataDir, contain, capBytes }: UploadCacheOptions):
       }
     },
   };
+}
+
+/** The tar of an upload in storage. Throws SourceError when it is not there any more, and what Storage.get throws. */
+export async function openUpload(storage: Storage, digest: string): Promise<Readable> {
+  try {
+    return (await storage.get(uploadKey(digest))).body;
+  } catch (error) {
+    if (!(error instanceof StorageMissing)) throw error;
+    throw new SourceError(
+      'the uploaded source is not kept any more: the service removes uploads that were not used for long ' +
+        '(COFFERDAM_KEEP_UPLOADS, by default 30d); submit the directory again',
+      { cause: error },
+    );
+  }
 }
 
 function isPresent(directory: string): boolean {

@@ -7,6 +7,7 @@ import { IdempotencyError } from '../queue/idempotency.ts';
 import { QueueStateLostError } from '../queue/scripts.ts';
 import { RetryError } from '../queue.ts';
 import { BuildFilterError } from '../records/indexes.ts';
+import { UploadGoingError } from '../uploads.ts';
 import { named } from './schema.ts';
 import { ProblemPlace, placesOf } from './validation.ts';
 
@@ -23,7 +24,7 @@ export const ProblemDocument = Type.Object(
   { $id: 'Problem', description: 'An error, after RFC 9457.' },
 );
 
-export const problemType = 'application/problem+json';
+const problemType = 'application/problem+json';
 
 /** A response in the OpenAPI document that is a problem. */
 export const problemResponse = (description: string) => ({
@@ -102,6 +103,9 @@ function problemOf(error: unknown): Problem {
   if (error instanceof IdempotencyError) {
     const places = [{ header: 'Idempotency-Key', detail: 'was used for another request' }];
     return new Problem(422, error.message, { places, cause: error });
+  }
+  if (error instanceof UploadGoingError) {
+    return new Problem(503, error.message, { headers: { 'retry-after': '2' }, cause: error });
   }
   if (error instanceof BuildFilterError) return new Problem(400, error.message, { cause: error });
   if (!(error instanceof Error)) return internal(error);

@@ -10,7 +10,7 @@ import { named } from './schema.ts';
 import type { App, Context } from './service.ts';
 import { checkWorkflow, isSubmission, Submission, submissionOfQuery, TarQuery } from './submission.ts';
 import { encodingOf, tarTypes } from './tarball.ts';
-import { keepUpload, uploadKey } from './uploads.ts';
+import { findUpload, keepUpload } from './uploads.ts';
 
 const IdempotencyKey = Type.Object({
   'idempotency-key': Type.Optional(
@@ -90,9 +90,9 @@ async function read(
   return { submission: body, source: await sourceOf(context, body) };
 }
 
-async function sourceOf({ storage }: Context, { source, sourceInfo }: Submission): Promise<BuildSource> {
+async function sourceOf(context: Context, { source, sourceInfo }: Submission): Promise<BuildSource> {
   if (source.kind === 'none') return source;
-  const upload = await storage.head(uploadKey(source.digest));
+  const upload = await findUpload(context, source.digest);
   if (!upload) {
     throw new Problem(422, `there is no such upload; PUT the tar to /v1/uploads/${source.digest} first`, {
       places: [{ pointer: '#/source/digest', detail: 'is not known' }],

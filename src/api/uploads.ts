@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { type Static, Type } from 'typebox';
 import { ulid } from 'ulid';
+import { touchUpload, uploadKey } from '../uploads.ts';
 import { Problem } from './problem.ts';
 import { named } from './schema.ts';
 import type { App, Context } from './service.ts';
@@ -21,12 +22,18 @@ export const Upload = Type.Object(
 );
 type Upload = Static<typeof Upload>;
 
-type Place = Pick<Context, 'storage' | 'spoolDir' | 'uploadMaxBytes'>;
+type Place = Pick<Context, 'redis' | 'reach' | 'storage' | 'spoolDir' | 'uploadMaxBytes'>;
 
 const UploadPath = Type.Object({ digest: Type.String({ pattern: '^[0-9a-f]{64}$' }) });
 
-/** Where a working tree lies in storage. */
-export const uploadKey = (digest: string) => `uploads/${digest}.tar`;
+/** What storage has of an upload, which stays there for a while from now on. Throws UploadGoingError. */
+export async function findUpload(
+  { redis, reach, storage }: Pick<Context, 'redis' | 'reach' | 'storage'>,
+  digest: string,
+): Promise<{ bytes: number } | undefined> {
+  await reach(() => touchUpload(redis, digest));
+  return storage.head(uploadKey(digest));
+}
 
 /** `/v1/uploads`: working trees, to be built later or more than once. */
 export function uploads(app: App, context: Context): void {
@@ -43,7 +50,7 @@ export function uploads(app: App, context: Context): void {
       },
     },
     async ({ params: { digest } }) => {
-      const found = await context.storage.head(uploadKey(digest));
+      const found = await findUpload(context, digest);
       if (!found) throw new Problem(404, 'no upload has this digest');
       return { digest, bytes: found.bytes };
     },
@@ -74,7 +81,7 @@ export function uploads(app: App, context: Context): void {
       const { digest } = request.params;
       const { 'content-type': type, 'content-encoding': coding } = request.headers;
       const encoding = encodingOf(type, coding);
-      const found = await context.storage.head(uploadKey(digest));
+      const found = await findUpload(context, digest);
       if (found) return reply.send({ digest, bytes: found.bytes });
       if (!(request.body instanceof Readable)) {
         throw new Problem(415, `send a tar: Content-Type: ${tarTypes.join(', ')}`);
@@ -118,7 +125,7 @@ export async function keepUpload(place: Place, body: Readable, encoding: Encodin
       bytes += chunk.length;
     }
     const digest = tar.digest();
-    if (!(await place.storage.head(uploadKey(digest)))) {
+    if (!(await findUpload(place, digest))) {
       await place.storage.put(uploadKey(digest), file.createReadStream({ start: 0, autoClose: false }));
     }
     return { digest, bytes };

@@ -8,6 +8,7 @@ import { openLogReader } from '../logs/reader.ts';
 import { openQueue, type Queue } from '../queue.ts';
 import { openRecords, type Records } from '../records.ts';
 import { connectRedis } from '../redis.ts';
+import { openRetention, type Retention } from '../retention.ts';
 import { openRepositories } from '../repositories.ts';
 import { openSecrets } from '../secrets.ts';
 import { openSettings, type Settings } from '../settings.ts';
@@ -49,6 +50,8 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
   const caps = { project: config.projectConcurrency, group: 1 };
   const queue = open.adopt(openQueue(redis, records, { caps, onTrouble }), (each) => each.close());
   open.defer(tickEverySecond(queue, onTrouble));
+  const retention = open.adopt(openRetention(redis, storage, config.keep), (each) => each.close());
+  open.defer(sweepEveryMinute(retention, logger));
   const logs = open.adopt(openLogReader({ redis, storage, records }), (each) => each.close());
   const settings = openSettings(redis, storage);
   await prepareSettings(settings, config.secretKeyFile, logger);
@@ -91,6 +94,19 @@ function signalled(): Promise<NodeJS.Signals> {
 
 function tickEverySecond(queue: Queue, onTrouble: (error: unknown) => void): () => void {
   const timer = setInterval(() => void queue.tick().catch(onTrouble), 1_000);
+  return () => clearInterval(timer);
+}
+
+function sweepEveryMinute(retention: Retention, logger: Logger): () => void {
+  const sweep = async () => {
+    try {
+      const swept = await retention.sweep();
+      if (swept && swept.builds + swept.uploads > 0) milestone(logger, swept, 'removed what was too old');
+    } catch (error) {
+      logger.error({ err: error }, 'cannot remove what is too old; tried again in some minutes');
+    }
+  };
+  const timer = setInterval(() => void sweep(), 60_000);
   return () => clearInterval(timer);
 }
 

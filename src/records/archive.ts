@@ -65,7 +65,7 @@ export async function restoreFromArchive({ client, prefix }: RedisHandle, storag
     const project = record.project ?? record.source.repo;
     const branch = record.source.ref === undefined ? '' : branchIndex(project, record.source.ref);
     const [shown, kept, at] = shortened(record, spec);
-    const args = [id, shown, kept, at, record.status, record.attempt, project, branch];
+    const args = [id, shown, kept, at, record.status, record.attempt, project, branch, `builds/${id}/`];
     restored += Number(await restoreScript.run(client, [prefix], args));
   }
   return restored;

@@ -41,10 +41,10 @@ export function indexOf({ project, branch, status }: BuildFilter): {
 /** Bounds for ZRANGE BYLEX REV: from the newest wanted id down. Throws BuildFilterError. */
 export function boundsOf({ before, after }: BuildFilter, cursor: string | undefined): [string, string] {
   const newest = [
-    before === undefined ? undefined : `(${firstId(before)}`,
+    before === undefined ? undefined : `(${firstIdOf(before)}`,
     cursor && `(${parseCursor(cursor)}`,
   ];
-  const oldest = after === undefined ? '-' : `[${firstId(after)}`;
+  const oldest = after === undefined ? '-' : `[${firstIdOf(after)}`;
   return [newest.filter((bound) => bound !== undefined).sort()[0] ?? '+', oldest];
 }
 
@@ -61,8 +61,8 @@ function parseCursor(cursor: string): string {
   return id;
 }
 
-/** No ULID of that millisecond is smaller. */
-function firstId(time: string): string {
+/** No ULID of that millisecond is smaller. Throws BuildFilterError. */
+export function firstIdOf(time: string): string {
   const ms = Date.parse(time);
   if (!(ms >= 0 && ms < 2 ** 48)) throw new BuildFilterError(`'${time}' is not a time; use ISO 8601`);
   return encodeTime(ms) + '0'.repeat(16);

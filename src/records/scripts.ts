@@ -57,13 +57,13 @@ return 1
 
 /**
  * Puts an archived build back into the indexes. ARGV: id, record, spec, `archived` or `cut`, status, attempt, project,
- * branch index ('': none). 0: Redis has the build.
+ * branch index ('': none), place in storage. 0: Redis has the build, or it is being removed.
  */
 export const restoreScript = createScript(`
 local P = KEYS[1]
-local id, record, spec, at, status, attempt, project, branch = unpack(ARGV)
+local id, record, spec, at, status, attempt, project, branch, place = unpack(ARGV)
 local key = P .. 'b:' .. id
-if redis.call('EXISTS', key) == 1 then return 0 end
+if redis.call('EXISTS', key) == 1 or redis.call('SISMEMBER', P .. 'removing', place) == 1 then return 0 end
 redis.call('HSET', key, 'status', status, 'attempt', attempt, 'record', record, 'at', at)
 if spec ~= '' then redis.call('HSET', key, 'spec', spec) end
 redis.call('ZADD', P .. 'i:all', 0, id)

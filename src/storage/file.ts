@@ -62,6 +62,9 @@ export function openFileStorage(root: string): Storage {
       checkPrefix(prefix);
       for await (const path of filesBelow(join(root, prefix))) yield path.slice(join(root, '/').length);
     },
+    remove: async (key) => {
+      await rm(pathOf(key), { force: true });
+    },
     removeAll: async (prefix) => {
       checkPrefix(prefix);
       await rm(join(root, prefix), { recursive: true, force: true });

@@ -90,6 +90,10 @@ export function openS3Storage(place: S3Place): Storage {
         for (const key of page) yield key.slice(base.length);
       }
     },
+    remove: async (key) => {
+      const { sdk, client } = await bucket();
+      await client.send(new sdk.DeleteObjectCommand(at(key)));
+    },
     removeAll: async (prefix) => {
       const opened = await bucket();
       for await (const page of pages(opened, place.bucket, below(prefix))) {

@@ -27,6 +27,8 @@ export interface Storage {
   head(key: string): Promise<{ bytes: number } | undefined>;
   /** All keys below a prefix, which ends in `/`; in no order. */
   list(prefix: string): AsyncIterable<string>;
+  /** Removes one; nothing there is no error. */
+  remove(key: string): Promise<void>;
   /** Removes everything below a prefix, which ends in `/`. */
   removeAll(prefix: string): Promise<void>;
 }

@@ -20,6 +20,7 @@ describe('loadConfig', () => {
       uploadMaxBytes: 2 * 1024 ** 3,
       rateLimit: 12_000,
       projectConcurrency: undefined,
+      keep: { buildsMs: undefined, uploadsMs: 30 * 24 * 3_600_000 },
       worker: { labels: {}, cpus: undefined, memoryBytes: undefined },
     });
   });
@@ -36,6 +37,8 @@ describe('loadConfig', () => {
     ['COFFERDAM_STORE', 's3://bucket/ci?region=x', { store: 's3://bucket/ci?region=x' }],
     ['COFFERDAM_UPLOAD_MAX', '1.5GiB', { uploadMaxBytes: 1.5 * 1024 ** 3 }],
     ['COFFERDAM_RATE_LIMIT', '60', { rateLimit: 60 }],
+    ['COFFERDAM_KEEP_BUILDS', '90d', { keep: { buildsMs: 90 * 24 * 3_600_000 } }],
+    ['COFFERDAM_KEEP_UPLOADS', '12h', { keep: { uploadsMs: 12 * 3_600_000 } }],
     ['COFFERDAM_PROJECT_CONCURRENCY', '4', { projectConcurrency: 4 }],
     ['COFFERDAM_WORKER_LABELS', 'arch=arm64, kvm=yes', { worker: { labels: { arch: 'arm64', kvm: 'yes' } } }],
     ['COFFERDAM_WORKER_CPUS', '1.5', { worker: { cpus: 1.5 } }],
@@ -57,6 +60,8 @@ describe('loadConfig', () => {
     ['COFFERDAM_UPLOAD_MAX', '2 gigs'],
     ['COFFERDAM_RATE_LIMIT', '0'],
     ['COFFERDAM_PROJECT_CONCURRENCY', '-1'],
+    ['COFFERDAM_KEEP_BUILDS', '0d'],
+    ['COFFERDAM_KEEP_UPLOADS', '30'],
     ['COFFERDAM_WORKER_LABELS', 'arm64'],
     ['COFFERDAM_WORKER_CPUS', '0'],
   ])('%s=%s is refused by name', (name, text) => {

@@ -8,7 +8,8 @@ import { holderFile } from '../../runtime/host/holder.ts';
 import { containBy } from '../../runtime/images/contain.ts';
 import { tryLock } from '../../runtime/images/lock.ts';
 import { SourceError } from '../../workers/source.ts';
-import { uploadCache } from '../../workers/uploads.ts';
+import { openStorage } from '../../src/storage/storage.ts';
+import { openUpload, uploadCache } from '../../workers/uploads.ts';
 import { directory, type Entry, file, hardlink, symlink, tar } from '../runtime/images/tar-builder.ts';
 import { temporaryDirectory } from './directory.ts';
 
@@ -24,6 +25,15 @@ function upload(entries: readonly Entry[], pack: (bytes: Buffer) => Buffer = (by
 }
 
 const long = (path: string) => utimesSync(join(path, 'lock'), new Date(0), new Date(0));
+
+test('an upload that is not kept any more says so, and what to do', async () => {
+  using place = temporaryDirectory();
+  const gone = openUpload(openStorage(`file:${place.path}`), 'a'.repeat(64));
+  await expect(gone).rejects.toThrow(SourceError);
+  await expect(gone).rejects.toThrow(
+    /not kept any more: .*COFFERDAM_KEEP_UPLOADS.*; submit the directory again/,
+  );
+});
 
 test('a tree is unpacked as root’s, without set-id bits, and a name is only a name', async () => {
   using place = temporaryDirectory();

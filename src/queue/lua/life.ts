@@ -29,12 +29,27 @@ local function vacate(id, place)
   end
 end
 
+-- An upload is kept while a build may still run from it.
+local function use_upload(id, digest)
+  redis.call('HSET', build(id), 'upload', digest)
+  redis.call('HINCRBY', P .. 'uses', digest, 1)
+  redis.call('ZADD', P .. 'uploads', now(), digest)
+end
+
+local function leave_upload(id)
+  local digest = get(id, 'upload')
+  if not digest then return end
+  if redis.call('HINCRBY', P .. 'uses', digest, -1) <= 0 then redis.call('HDEL', P .. 'uses', digest) end
+  redis.call('ZADD', P .. 'uploads', now(), digest)
+end
+
 -- why: what the record must say beyond what a worker wrote; nil when the worker's record says it all.
 local function finish(id, place, status, why)
   vacate(id, place)
   become(id, place, status)
   redis.call('HSET', build(id), 'at', 'ended')
   redis.call('HDEL', build(id), 'cancel')
+  leave_upload(id)
   if why then redis.call('HSET', build(id), 'end', cjson.encode(why)) end
   redis.call('ZADD', P .. 'unarchived', now(), id)
   tell(id, 'end ' .. status)

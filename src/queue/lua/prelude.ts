@@ -6,7 +6,7 @@
  *
  *   epoch                    which life of the data this is; gone or different: the data was lost
  *   b:<id>                   a build: spec, status, record, attempt, worker (session), attempts, end, and
- *                            at (where it is: delayed, waiting, ready, running, ended), place, n, class, cancel
+ *                            at (where it is: delayed, waiting, ready, running, ended), place, n, class, cancel, upload
  *   lanes                    lane -> what it demands: labels, and a worker to keep away from
  *   vt:<lane>                projects with builds in the lane, by virtual start time
  *   wait:<lane>:<project>    builds that may be admitted, by priority, then id
@@ -22,6 +22,8 @@
  *   pa:<project>, ga:<group> builds that count against a cap: ready or running
  *   beats, workers           session -> heartbeats so far; session -> description
  *   unarchived               ended builds that are not in storage yet, by the time they ended
+ *   uploads                  digests of uploads by their last use (ms); uses: digest -> builds not ended that need it
+ *   removing                 what src/retention.ts is about to remove from storage
  *   i:…                      indexes of src/records
  */
 export const prelude = `

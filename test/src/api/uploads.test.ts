@@ -101,6 +101,20 @@ describe('PUT /v1/uploads/:digest', () => {
   });
 });
 
+test('an upload that is being removed is asked for again a moment later', async () => {
+  const { redis: handle, storage } = service;
+  const digest = sha256(tar);
+  await storage.removeAll('uploads/');
+  await handle.client.sadd(`${handle.prefix}removing`, `uploads/${digest}.tar`);
+  const refused = await send('PUT', `/v1/uploads/${digest}`, tar, { 'content-type': 'application/x-tar' });
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '2']);
+  expect(refused.body.detail).toContain('is being removed');
+  expect(await everythingKept()).toEqual(new Set());
+  await handle.client.srem(`${handle.prefix}removing`, `uploads/${digest}.tar`);
+  const again = await send('PUT', `/v1/uploads/${digest}`, tar, { 'content-type': 'application/x-tar' });
+  expect(again.status).toBe(201);
+});
+
 const plain = { 'content-type': 'application/x-tar' };
 const gzip = { 'content-type': 'application/gzip' };
 const zstd = { 'content-type': 'application/zstd' };

@@ -217,7 +217,7 @@ test('a command that Redis gets twice does what it does once', async () => {
   if (!handed) throw new Error('nothing was admitted');
   const claim = () => call('claim', spec.id, handed.n, worker.session, '2026-01-01T00:00:00Z');
   expect(await claim()).toEqual(await claim());
-  await call('submit', spec.id, JSON.stringify(spec), placeOf(spec), '', 0, '');
+  await call('submit', spec.id, JSON.stringify(spec), placeOf(spec), '', 0, '', '', '');
   const finish = () =>
     call('finish', spec.id, 1, worker.session, '2026-01-01T00:00:01Z', 'passed', '', '', '{}');
   expect([await finish(), await finish()]).toEqual([

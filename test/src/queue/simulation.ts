@@ -85,7 +85,7 @@ export function createSimulation(
         class: '',
         n: 0,
       });
-      admit((await call('submit', spec.id, JSON.stringify(spec), placeOf(spec), '', 0, ''))[2]);
+      admit((await call('submit', spec.id, JSON.stringify(spec), placeOf(spec), '', 0, '', '', ''))[2]);
     },
     register: async (worker: ModelWorker) => {
       model.workers.set(worker.session, worker);

@@ -123,6 +123,9 @@ describe.each(storages)('storage %s', (_scheme, open) => {
     await storage.removeAll(`${at}/1/`);
     await storage.removeAll(`${at}/1/`);
     expect(await keys(`${at}/`)).toEqual(beside.toSorted());
+    await storage.remove(`${at}/2`);
+    await storage.remove(`${at}/2`);
+    expect(await keys(`${at}/`)).toEqual([`${at}/10/x`]);
     expect(await keys(`${at}/none/`)).toEqual([]);
   });
 
@@ -141,6 +144,7 @@ describe.each(storages)('storage %s', (_scheme, open) => {
       await expect(storage.put(key, Buffer.from('x'))).rejects.toThrow(TypeError);
       await expect(storage.get(key)).rejects.toThrow(TypeError);
       await expect(storage.head(key)).rejects.toThrow(TypeError);
+      await expect(storage.remove(key)).rejects.toThrow(TypeError);
     },
   );
 
