@@ -160,6 +160,7 @@ async function planOf(directory: string, args: readonly string[], options: RunOp
         container: { kind: 'shared' },
         run: { kind: 'exec', args: [file, ...rest] },
         environment: {},
+        secrets: [],
         onFailure: 'fail',
         when: ['success'],
       },

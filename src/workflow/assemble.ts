@@ -1,8 +1,9 @@
 import { defaultLimits, type Limits } from '../limits.ts';
 import { readArtifacts } from './artifacts.ts';
+import { readEnvironment, readStepEnvironment } from './environment.ts';
 import type { ArtifactPattern, Plan, PlanStep } from './plan.ts';
 import { bytesOf, millisecondsOf } from './quantity.ts';
-import type { EnvironmentFile, StepFile, WorkflowFile } from './schema.ts';
+import type { StepFile, WorkflowFile } from './schema.ts';
 import { maxScriptBytes, shellScript } from './script.ts';
 import type { Finding } from './shape.ts';
 
@@ -22,7 +23,7 @@ export function assemble(file: WorkflowFile, source: Source, report: Report): Om
     sound = false;
     report(finding);
   };
-  const shared = file.environment ? readEnvironment(file.environment, ['environment'], source, fault) : {};
+  const shared = readEnvironment(file.environment ?? {}, ['environment'], source, fault).variables;
   const timeoutMs = readTimeout(file.timeout, fault);
   const limits = readLimits(file.resources ?? {}, fault);
   const artifacts: ArtifactPattern[] = readArtifacts(file.artifacts ?? [], fault);
@@ -32,7 +33,7 @@ export function assemble(file: WorkflowFile, source: Source, report: Report): Om
       const hint = 'set `image:` at the top of the file or in the step';
       fault({ path, part: 'value', message: `step '${name}' has no image`, hint });
     }
-    return readStep(step, name, path, shared, source, fault);
+    return readStep(step, name, path, file.image, shared, source, fault);
   });
   reportRepeatedNames(places, fault);
   const [first, ...others] = steps;
@@ -79,6 +80,7 @@ function readStep(
   step: StepFile,
   name: string,
   path: readonly string[],
+  image: string | undefined,
   shared: Readonly<Record<string, string>>,
   source: Source,
   report: Report,
@@ -94,17 +96,28 @@ function readStep(
       hint: 'put them in a script in the repository',
     });
   }
-  const own = step.environment
-    ? readEnvironment(step.environment, [...path, 'environment'], source, report)
-    : {};
+  const environment = readStepEnvironment(step, path, shared, source, report);
   return {
     name,
-    container: step.image === undefined ? { kind: 'shared' } : { kind: 'own', image: step.image },
+    container: containerOf(step, image, environment.secrets),
     run: { kind: 'commands', commands },
-    environment: { ...shared, ...own },
+    ...environment,
     onFailure: step.failure ?? 'fail',
     when: readStatus(step.when),
   };
+}
+
+/**
+ * A step with secrets does not share a container: what another step left running could read its environment, and a
+ * later one what it wrote to the home directory.
+ */
+function containerOf(
+  step: StepFile,
+  shared: string | undefined,
+  secrets: PlanStep['secrets'],
+): PlanStep['container'] {
+  const image = step.image ?? (secrets.length > 0 ? shared : undefined);
+  return image === undefined ? { kind: 'shared' } : { kind: 'own', image };
 }
 
 /** Conditions are alternatives; one that names no status holds while the build has not failed, as in Woodpecker. */
@@ -112,33 +125,6 @@ function readStatus(when: StepFile['when']): PlanStep['when'] {
   const conditions = when === undefined ? [{}] : [when].flat();
   const wanted = new Set(conditions.flatMap(({ status }) => status ?? ['success' as const]));
   return (['success', 'failure'] as const).filter((status) => wanted.has(status));
-}
-
-/** Numbers keep their spelling: `VERSION: 1.10` is 1.10, not 1.1. */
-function readEnvironment(
-  environment: EnvironmentFile,
-  path: readonly string[],
-  source: Source,
-  report: Report,
-): Record<string, string> {
-  if (!Array.isArray(environment)) {
-    return Object.fromEntries(
-      Object.entries(environment).map(([name, value]) => {
-        const written = typeof value === 'number' ? source([...path, name]) : undefined;
-        return [name, written ?? String(value ?? '')];
-      }),
-    );
-  }
-  const variables = new Map<string, string>();
-  for (const [index, line] of environment.entries()) {
-    const name = line.slice(0, line.indexOf('='));
-    if (variables.has(name)) {
-      const message = `'${name}' is already set in this list`;
-      report({ path: [...path, String(index)], part: 'value', message, hint: 'keep one of them' });
-    }
-    variables.set(name, line.slice(name.length + 1));
-  }
-  return Object.fromEntries(variables);
 }
 
 function readTimeout(timeout: string | undefined, report: Report): number {

@@ -22,11 +22,22 @@ export interface PlanStep {
     | { readonly kind: 'commands'; readonly commands: readonly [string, ...string[]] }
     | { readonly kind: 'exec'; readonly args: readonly [string, ...string[]] };
   readonly environment: Readonly<Record<string, string>>;
+  /** What this step alone gets; a step that asks for any has a container of its own. */
+  readonly secrets: readonly StepSecret[];
   /** What the step's failure does to the build. */
   readonly onFailure: 'fail' | 'ignore';
   /** States of the build so far in which the step runs (`when.status`). */
   readonly when: readonly ('success' | 'failure')[];
 }
+
+/** A secret by its name, and where the step finds it: in a variable, or in a file below secretsPath. */
+export type StepSecret = { readonly secret: string } & (
+  | { readonly kind: 'variable'; readonly variable: string }
+  | { readonly kind: 'file'; readonly file: string }
+);
+
+/** A directory in memory, of one container. */
+export const secretsPath = '/run/secrets';
 
 export interface ArtifactPattern {
   /** Relative to the workspace; no `..`. */

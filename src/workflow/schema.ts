@@ -1,4 +1,5 @@
 import type { XStatic } from 'typebox/schema';
+import { environment, secretFiles, stepEnvironment } from './environment-schema.ts';
 
 /**
  * The workflow file's shape: the one source of the validator, of the types and of the published JSON Schema
@@ -8,7 +9,7 @@ import type { XStatic } from 'typebox/schema';
  * Plain data, with typebox for the types alone: building it with typebox takes 50 ms of every `cofferdam run`.
  *
  * Text that ends up in argv or the environment cannot hold NUL; one environment entry cannot exceed 128 KiB
- * (MAX_ARG_STRLEN of Linux), which 32,000 characters never do.
+ * (MAX_ARG_STRLEN of Linux), which 32,000 characters never do, nor a secret.
  */
 
 const image = {
@@ -42,43 +43,6 @@ const commands = {
   description: 'Run one after another in one shell with `set -e`; the first that fails ends the step.',
 } as const;
 
-const environmentValue = {
-  anyOf: [
-    { type: 'string', title: 'text without NUL', pattern: '^[^\\u0000]*$', maxLength: 32_000 },
-    { type: 'number' },
-    { type: 'boolean' },
-    { type: 'null' },
-  ],
-  title: 'value (text, number or boolean)',
-} as const;
-
-const environment = {
-  anyOf: [
-    {
-      type: 'object',
-      additionalProperties: environmentValue,
-      propertyNames: {
-        title: 'name of letters, digits and _ that does not begin with a digit',
-        pattern: '^[A-Za-z_][A-Za-z0-9_]*$',
-        maxLength: 1000,
-      },
-    },
-    {
-      type: 'array',
-      items: {
-        type: 'string',
-        title: 'variable',
-        examples: ['KEY=value'],
-        pattern: '^[A-Za-z_][A-Za-z0-9_]*=[^\\u0000]*$',
-        maxLength: 32_000,
-      },
-    },
-  ],
-  title: 'map of variables or list of KEY=value',
-  description: "Environment variables. A step's own win over the workflow's.",
-  examples: [{ CI_VERBOSE: '1' }],
-} as const;
-
 const status = { type: 'string', enum: ['success', 'failure'] } as const;
 
 const condition = {
@@ -104,7 +68,8 @@ export const stepSchema = {
     name,
     image,
     commands,
-    environment,
+    environment: stepEnvironment,
+    secrets: secretFiles,
     failure: {
       type: 'string',
       enum: ['fail', 'ignore'],
@@ -241,4 +206,3 @@ export const workflowSchema = {
 
 export type WorkflowFile = XStatic<typeof workflowSchema>;
 export type StepFile = XStatic<typeof stepSchema>;
-export type EnvironmentFile = XStatic<typeof environment>;

@@ -143,7 +143,7 @@ function faultOf(error: ErrorObject): Fault {
     }
     default: {
       const message = `${what} must be ${expected(schema)}, not ${shown(data)}`;
-      const hint = schema.title?.includes('command') ? commandHint(data) : undefined;
+      const hint = valueHint(schema.title ?? '', data);
       return { path, part: 'value', message, ...(hint !== undefined && { hint }) };
     }
   }
@@ -171,6 +171,24 @@ function expected({ title, enum: values, examples }: Schema): string {
 
 function phrase(title = 'value'): string {
   return `${/^[aeiou]/.test(title) ? 'an' : 'a'} ${title}`;
+}
+
+function valueHint(title: string, value: unknown): string | undefined {
+  if (title.includes('command')) return commandHint(value);
+  if (title === 'value (text, number or boolean)') return sharedSecretHint(value);
+  return title === 'secret file' ? secretFileHint(value) : undefined;
+}
+
+function sharedSecretHint(value: unknown): string | undefined {
+  const isSecret = typeof value === 'object' && value !== null && 'from_secret' in value;
+  return isSecret ? 'a secret goes to the steps that name it: move it to their `environment:`' : undefined;
+}
+
+/** Woodpecker's `secrets: [name]`, which made variables. */
+function secretFileHint(value: unknown): string | undefined {
+  if (typeof value !== 'string') return undefined;
+  const variable = `environment: { ${value.toUpperCase()}: { from_secret: ${value} } }`;
+  return `write '${variable}' for a variable, or '- from_secret: ${value}' for a file`;
 }
 
 /** YAML reads `- echo a: b` as a map and `- true` as a boolean. */

@@ -9,7 +9,7 @@ const keys: Readonly<Record<string, readonly string[]>> = {
     services skip_clone variables version volumes when workspace`.split(/\s+/),
   step: `artifacts backend_options cache caches concurrency depends_on detach devices directory dns dns_search
     entrypoint extra_hosts group labels matrix network network_mode ports privileged pull ready resources retry
-    runs_on secrets services settings timeout tmpfs volumes workspace`.split(/\s+/),
+    runs_on services settings timeout tmpfs volumes workspace`.split(/\s+/),
   condition: 'branch cron environment evaluate event instance matrix path platform ref repo'.split(' '),
 };
 
@@ -23,6 +23,5 @@ export function unsupportedValue(schemaTitle: string, value: unknown): string | 
   const has = (key: string) => typeof value === 'object' && value !== null && key in value;
   if (schemaTitle === 'network class' && value === 'egress') return 'network: egress';
   if (schemaTitle === 'network class' && has('allow')) return 'network: allow';
-  if (schemaTitle === 'value (text, number or boolean)' && has('from_secret')) return 'from_secret';
   return undefined;
 }

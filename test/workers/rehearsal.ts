@@ -16,6 +16,7 @@ export function step(name: string, words = 'exit 0', options: Partial<PlanStep> 
     container: { kind: 'shared' },
     run: { kind: 'exec', args: [program, ...rest] },
     environment: {},
+    secrets: [],
     onFailure: 'fail',
     when: ['success'],
     ...options,

@@ -19,6 +19,7 @@ describe('a workflow file becomes a plan', () => {
           container: { kind: 'shared' },
           run: { kind: 'commands', commands: ['make'] },
           environment: {},
+          secrets: [],
           onFailure: 'fail',
           when: ['success'],
         },

@@ -37,7 +37,7 @@ describe('every problem has a place, a cause and a remedy', () => {
     [
       'a key used twice by an alias',
       'image: a\nsteps: [&x {commands: x, foo: 1}, *x]\n',
-      ["2:26: unknown key 'foo'; a step has name, image, commands, environment, failure, when"],
+      ["2:26: unknown key 'foo'; a step has name, image, commands, environment, secrets, failure, when"],
     ],
     ['no steps', 'image: a\n', ["1:1: the workflow has no 'steps'"]],
     ['empty steps', 'image: a\nsteps: []\n', ['2:8: steps is empty']],

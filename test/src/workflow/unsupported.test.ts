@@ -15,7 +15,7 @@ describe('what is known but cannot be run yet is said to be not supported, at it
   });
 
   test.each(
-    words(`settings entrypoint detach volumes secrets privileged pull directory depends_on backend_options dns
+    words(`settings entrypoint detach volumes privileged pull directory depends_on backend_options dns
       timeout resources artifacts caches network retry services matrix`),
   )('%s: of a step', (key) => {
     expect(problemsOf(`image: a\nsteps:\n  - name: x\n    ${key}: 1\n`)).toEqual([
@@ -32,7 +32,6 @@ describe('what is known but cannot be run yet is said to be not supported, at it
   test.each([
     ['network: egress', '3:10: not supported yet: network: egress'],
     ['network: {allow: [a.example]}', '3:10: not supported yet: network: allow'],
-    ['environment: {A: {from_secret: a}}', '3:18: not supported yet: from_secret'],
   ])('%s', (line, problem) => {
     expect(problemsOf(`image: a\nsteps: [{commands: x}]\n${line}\n`)).toEqual([problem]);
   });
