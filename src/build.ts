@@ -92,7 +92,7 @@ export interface BuildRecord {
   readonly id: string;
   readonly status: Status;
   readonly reason?: Reason;
-  /** What went wrong and what to do, for `errored`. */
+  /** For `errored`: what went wrong and what to do; also which build superseded a canceled one. */
   readonly message?: string;
   readonly attempt: number;
   readonly source: { readonly repo: string; readonly ref?: string; readonly sha?: string };
@@ -115,6 +115,10 @@ export interface BuildRecord {
   /** Counts the builds of the project, from 1. */
   readonly number?: number;
   readonly trust?: Trust;
+  /** Who let a build run that was held, and when (ISO 8601). */
+  readonly approved?: { readonly by: string; readonly at: string };
+  /** Why the forge was not told how the build fares. */
+  readonly unreported?: string;
   /** 0 (last) to 9 (first), within the project. */
   readonly priority?: number;
   /** What a worker must offer. */

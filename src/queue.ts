@@ -1,18 +1,20 @@
 import { monotonicFactory } from 'ulid';
 import type { BuildRecord } from './build.ts';
+import { ApprovalError } from './queue/approval.ts';
+import type { Caps } from './queue/caps.ts';
 import type { Handler } from './queue/claim.ts';
 import { type Consumer, startConsumer } from './queue/consumer.ts';
 import { createDispatcher, parseHanded } from './queue/dispatch.ts';
-import { fingerprintOf, IdempotencyError, idempotencyKeyOf } from './queue/idempotency.ts';
+import { IdempotencyError } from './queue/idempotency.ts';
 import { createObituary } from './queue/obituary.ts';
-import { placeOf } from './queue/place.ts';
 import type { Flat } from './queue/replies.ts';
-import { type Caps, createCall } from './queue/scripts.ts';
+import { createReports, type Reports } from './queue/reports.ts';
+import { requestOf } from './queue/request.ts';
+import { createCall } from './queue/scripts.ts';
 import { createSettle } from './queue/settle.ts';
 import { parseStats, type QueueStats, type WorkerInfo } from './queue/stats.ts';
 import { defaultTiming, mostAttempts, mostDeaths, type Timing } from './queue/timing.ts';
 import { type Fact, whyWaiting } from './queue/why.ts';
-import { branchIndex } from './records/indexes.ts';
 import { parseOwn } from './records/json.ts';
 import type { Records } from './records.ts';
 import type { RedisHandle } from './redis.ts';
@@ -41,7 +43,12 @@ export interface Queue {
   submit(spec: BuildSpec, idempotencyKey?: string): Promise<{ record: BuildRecord; created: boolean }>;
   /** `canceled`: it ended at once. `canceling`: its worker has been told. */
   cancel(id: string): Promise<'canceled' | 'canceling' | 'finished' | 'unknown'>;
-  /** A new build of what an ended one was asked for, to be run at once. Throws RetryError. */
+  /** Lets a held build into the line; the record says who did. Again it does nothing. Throws ApprovalError. */
+  approve(id: string, by: string): Promise<void>;
+  /**
+   * A new build of what an ended one was asked for, to be run at once, or when it is approved. Somebody wants this very
+   * one: it neither cancels others nor is canceled by newer ones. Throws RetryError.
+   */
   retry(id: string, requestedBy: string): Promise<BuildRecord>;
   /** Why a build does not run, in one sentence; undefined when it does, has ended, or is unknown. */
   why(id: string): Promise<string | undefined>;
@@ -52,6 +59,8 @@ export interface Queue {
    */
   tick(): Promise<void>;
   consume(worker: WorkerInfo, handler: Handler): Consumer;
+  /** What is left to be told to forges. */
+  readonly reports: Reports;
   /** After the consumers. */
   close(): Promise<void>;
 }
@@ -85,30 +94,17 @@ export function openQueue(redis: RedisHandle, records: Records, options: QueueOp
   };
 
   const submit: Queue['submit'] = async (spec, idempotencyKey) => {
-    const upload = spec.source.kind === 'upload' ? spec.source.digest : '';
-    const ref = spec.source.kind === 'upload' ? spec.source.ref : undefined;
-    const branch = ref === undefined ? '' : redis.prefix + branchIndex(spec.project, ref);
-    const due = spec.notBefore === undefined ? 0 : Date.parse(spec.notBefore);
-    const key = idempotencyKey === undefined ? '' : idempotencyKeyOf(spec.requestedBy, idempotencyKey);
-    const args = [
-      spec.id,
-      JSON.stringify(spec),
-      placeOf(spec),
-      branch,
-      due,
-      key,
-      fingerprintOf(spec),
-      upload,
-    ];
-    const [kind, id, admitted] = await call('submit', ...args);
+    const args = requestOf(spec, redis.prefix, idempotencyKey);
+    const [kind, id, admitted, number, ended] = await call('submit', ...args);
     if (kind === 'created') {
       dispatch(admitted);
-      return { record: queuedRecord(spec), created: true };
+      for (const each of ended) settle.archive(each);
+      if (!ended.includes(id)) return { record: { ...queuedRecord(spec), number }, created: true };
     }
     if (kind === 'different') throw new IdempotencyError(idempotencyKey ?? '', id);
     const first = await records.get(id);
-    if (!first) throw new Error(`build ${id}, which the idempotency key stands for, cannot be read`);
-    return { record: first.record, created: false };
+    if (!first) throw new Error(`build ${id} was accepted, and cannot be read`);
+    return { record: first.record, created: kind === 'created' };
   };
 
   const tickOnce = async (): Promise<void> => {
@@ -137,6 +133,11 @@ export function openQueue(redis: RedisHandle, records: Records, options: QueueOp
       if (kind === 'canceled') settle.archive(id);
       return kind;
     },
+    approve: async (id, by) => {
+      const [kind, admitted] = await call('approve', id, new Date().toISOString(), by);
+      dispatch(admitted);
+      if (kind !== 'approved') throw new ApprovalError(kind, id);
+    },
     retry: async (id, requestedBy) => {
       const stored = await records.get(id);
       if (!stored) throw new RetryError('unknown', `there is no build ${id}`);
@@ -146,12 +147,13 @@ export function openQueue(redis: RedisHandle, records: Records, options: QueueOp
           `build ${id} is ${stored.status}; it can be repeated when it has ended`,
         );
       }
-      const { notBefore: _, ...spec } = stored.spec;
+      const { notBefore: _, supersedeKey: __, ...spec } = stored.spec;
       return (await submit({ ...spec, id: nextId(), requestedBy, retryOf: id })).record;
     },
-    why: async (id) => whyWaiting(parseOwn<Fact>(await call('explain', id)), caps),
+    why: async (id) => whyWaiting(parseOwn<Fact>(await call('explain', id)), caps.group),
     stats: async () => parseStats(await call('stats', mostProjectsInStats)),
     tick,
+    reports: createReports(call),
     consume: (worker, handler) =>
       startConsumer({ redis, call, dispatcher, settle, timing, tick, trouble }, worker, handler),
     close: async () => {

@@ -62,11 +62,13 @@ export function openRecords(redis: RedisHandle, storage: Storage): Records {
       const stored = parseStored(await client.hmget(`${prefix}b:${id}`, ...recordFields));
       if (!stored) return undefined;
       const cut = stored.kind === 'archived' && !stored.whole;
+      const { unreported } = stored.record;
       const [record, spec] = await Promise.all([
         cut ? readJson<BuildRecord>(storage, recordKey(id)) : stored.record,
         stored.spec ?? readJson<BuildSpec>(storage, specKey(id)),
       ]);
-      return { spec, record, status: record.status, attempt: record.attempt };
+      const shown = unreported === undefined ? record : { ...record, unreported };
+      return { spec, record: shown, status: record.status, attempt: record.attempt };
     },
     list: async (filter, { limit, cursor }) => {
       const { key, status } = indexOf(filter);

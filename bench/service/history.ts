@@ -88,7 +88,11 @@ async function fill({ redis: { client, prefix } }: Stack, count: number): Promis
         ids.push(id);
         const { project, record, spec, ref } = finished(id, number);
         const args = [JSON.stringify(record), JSON.stringify(spec), 'archived', record.status, 1, project];
-        return restoreScript.run(client, [prefix], [id, ...args, `i:b:${project}:${ref}`]);
+        return restoreScript.run(
+          client,
+          [prefix],
+          [id, ...args, `i:b:${project}:${ref}`, `builds/${id}/`, number + 1],
+        );
       }),
     );
   }

@@ -79,9 +79,9 @@ export function startConsumer(parts: ConsumerParts, worker: WorkerInfo, handler:
           if (reply[0] === 'refused') await dispatcher.add(parseHanded(reply[1]));
           return undefined;
         }
-        const [, attempt, spec, attempts] = reply;
+        const [, attempt, spec, attempts, number] = reply;
         entry.attempt = attempt;
-        return makeClaim(entry, parseOwn<BuildSpec>(spec), parseOwn<AttemptRecord[]>(attempts));
+        return makeClaim(entry, parseOwn<BuildSpec>(spec), number, parseOwn<AttemptRecord[]>(attempts));
       } catch (error) {
         trouble(error);
         // Unheard of from now on: if the claim did arrive, the next heartbeat gives it back.
@@ -201,12 +201,14 @@ const letGo: Result = { kind: 'requeue', reason: 'the worker let go of it' };
 function makeClaim(
   { id, session, attempt, canceled, lost }: Held,
   spec: BuildSpec,
+  number: number,
   attempts: AttemptRecord[],
 ): Claim {
   const startedAt = attempts.at(-1)?.startedAt;
   const record: BuildRecord = {
     ...queuedRecord(spec),
     status: 'running',
+    number,
     attempt,
     attempts,
     ...(startedAt !== undefined && { startedAt }),

@@ -4,14 +4,21 @@
 export type Flat = readonly (string | number)[];
 
 export interface Replies {
-  readonly submit: readonly ['created' | 'existing' | 'different', id: string, admitted: Flat];
+  readonly submit: readonly [
+    kind: 'created' | 'existing' | 'different',
+    id: string,
+    admitted: Flat,
+    number: number,
+    ended: readonly string[],
+  ];
   readonly claim:
-    | readonly ['claimed', attempt: number, spec: string, attempts: string]
+    | readonly ['claimed', attempt: number, spec: string, attempts: string, number: number]
     | readonly ['refused', admitted: Flat]
     | readonly ['gone'];
   readonly finish: readonly ['ok' | 'stale', admitted: Flat];
   readonly giveBack: readonly ['ok' | 'stale', status: string, admitted: Flat];
   readonly cancel: readonly ['canceled' | 'canceling' | 'finished' | 'unknown', admitted: Flat];
+  readonly approve: readonly ['approved' | 'unheld' | 'finished' | 'unknown', admitted: Flat];
   readonly register: readonly [admitted: Flat];
   /** `stale` and `cancel` flat: id, attempt. */
   readonly beat: readonly ['ok' | 'buried', stale: Flat, cancel: Flat, admitted: Flat];
@@ -19,6 +26,14 @@ export interface Replies {
   /** `beats` flat: session, heartbeats. */
   readonly tick: readonly [admitted: Flat, beats: readonly string[], overdue: readonly string[], ready: Flat];
   readonly handAgain: Flat;
+  readonly takeReports: readonly (readonly [
+    commit: string,
+    version: number,
+    build: string,
+    accepted: string,
+    tries: number,
+  ])[];
+  readonly settleReport: 0 | 1;
   /** JSON. */
   readonly explain: string;
   /** Five times JSON; the second one is the oldest waiting build's id, or ''. */

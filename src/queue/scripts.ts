@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { createScript, type Script } from '../redis/script.ts';
 import type { RedisHandle } from '../redis.ts';
+import type { Caps } from './caps.ts';
 import { admission } from './lua/admission.ts';
 import { claimLua } from './lua/claim.ts';
 import { explainLua, statsLua } from './lua/explain.ts';
 import { fleet } from './lua/fleet.ts';
 import { life } from './lua/life.ts';
 import { prelude } from './lua/prelude.ts';
-import { cancelLua, finishLua, giveBackLua } from './lua/settle.ts';
+import { reports, settleReportLua, takeReportsLua } from './lua/reports.ts';
+import { approveLua, cancelLua, finishLua, giveBackLua } from './lua/settle.ts';
 import { submitLua } from './lua/submit.ts';
+import { supersession } from './lua/supersede.ts';
 import { handAgainLua, tickLua } from './lua/tick.ts';
 import type { Replies } from './replies.ts';
 import { waiting } from './lua/waiting.ts';
@@ -30,15 +33,7 @@ export class QueueStateLostError extends Error {
   }
 }
 
-/** How many builds may run side by side. */
-export interface Caps {
-  /** Of one project; undefined: as many as there are slots. */
-  readonly project: number | undefined;
-  /** Of one group of a project. */
-  readonly group: number;
-}
-
-const library = [prelude, waiting, fleet, life, admission].join('\n');
+const library = [prelude, waiting, fleet, reports, life, supersession, admission].join('\n');
 const compile = (body: string) => createScript(`${library}\n${body}`);
 
 const scripts = {
@@ -47,11 +42,14 @@ const scripts = {
   finish: compile(finishLua),
   giveBack: compile(giveBackLua),
   cancel: compile(cancelLua),
+  approve: compile(approveLua),
   register: compile(registerLua),
   beat: compile(beatLua),
   bury: compile(buryLua),
   tick: compile(tickLua),
   handAgain: compile(handAgainLua),
+  takeReports: compile(takeReportsLua),
+  settleReport: compile(settleReportLua),
   explain: compile(explainLua),
   stats: compile(statsLua),
 } satisfies Record<keyof Replies, Script>;

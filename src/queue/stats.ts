@@ -14,6 +14,8 @@ export interface WorkerInfo {
 }
 
 export interface QueueStats {
+  /** Waiting for approval. */
+  readonly held: number;
   /** Not to be started yet: asked for later, or tried again later. */
   readonly delayed: number;
   readonly waiting: number;
@@ -22,6 +24,8 @@ export interface QueueStats {
   readonly running: number;
   /** When the oldest build that could run was accepted (ISO 8601). */
   readonly oldestWaitingSince?: string;
+  /** Commits whose forge is to be told how their builds fare. */
+  readonly reports: number;
   /** Waiting builds by what they demand of a worker; `avoids` is a worker on which they failed. */
   readonly lanes: readonly {
     readonly labels: Readonly<Record<string, string>>;
@@ -37,7 +41,8 @@ export interface QueueStats {
 /** Reads the reply of the script `stats`. */
 export function parseStats([total, oldest, lanes, projects, workers]: Replies['stats']): QueueStats {
   const parsed = {
-    total: parseOwn<Pick<QueueStats, 'delayed' | 'waiting' | 'ready' | 'running'>>(total),
+    total:
+      parseOwn<Pick<QueueStats, 'held' | 'delayed' | 'waiting' | 'ready' | 'running' | 'reports'>>(total),
     lanes: parseOwn<{ labels: string; avoids: string; waiting: number; projects: number }[]>(lanes),
     projects: parseOwn<QueueStats['projects']>(projects),
     workers: parseOwn<{ info: string; slots: number; running: number }[]>(workers),

@@ -2,7 +2,17 @@ import { parseOwn } from '../records/json.ts';
 
 /** What the script `explain` says of a build. */
 export interface Fact {
-  readonly at: 'unknown' | 'delayed' | 'waiting' | 'ready' | 'running' | 'ended' | 'archived' | 'cut';
+  readonly id?: string;
+  readonly at:
+    | 'unknown'
+    | 'held'
+    | 'delayed'
+    | 'waiting'
+    | 'ready'
+    | 'running'
+    | 'ended'
+    | 'archived'
+    | 'cut';
   readonly failures?: number;
   readonly due?: number;
   /** JSON, or '' for none. */
@@ -14,6 +24,8 @@ export interface Fact {
   readonly workers?: number;
   readonly slots?: number;
   readonly free?: number;
+  /** Builds of its project that may run; 0: any number. */
+  readonly cap?: number;
   readonly inProject?: number;
   /** From 1; 0: its group keeps it out of the line. */
   readonly position?: number;
@@ -23,13 +35,11 @@ export interface Fact {
 }
 
 /** Why a build does not run, in one sentence; undefined when it does, or will not any more. */
-export function whyWaiting(
-  fact: Fact,
-  caps: { readonly project: number | undefined; readonly group: number },
-): string | undefined {
+export function whyWaiting(fact: Fact, groupCap: number): string | undefined {
+  if (fact.at === 'held') return `It waits for approval: cofferdam approve ${fact.id}`;
   if (fact.at === 'delayed') return delayed(fact);
   if (fact.at === 'ready') return 'It is being handed to a worker.';
-  return fact.at === 'waiting' ? waiting(fact, caps) : undefined;
+  return fact.at === 'waiting' ? waiting(fact, groupCap) : undefined;
 }
 
 function delayed({ due = 0, failures = 0 }: Fact): string {
@@ -38,12 +48,13 @@ function delayed({ due = 0, failures = 0 }: Fact): string {
   return `The platform failed it ${failures === 1 ? 'once' : `${failures} times`}; it is tried again at ${until}.`;
 }
 
-function waiting(fact: Fact, caps: { readonly project: number | undefined; readonly group: number }): string {
+function waiting(fact: Fact, groupCap: number): string {
   const {
     workers = 0,
     slots = 0,
     free = 0,
     position = 0,
+    cap = 0,
     inProject = 0,
     inGroup = 0,
     groupPosition = 0,
@@ -55,11 +66,11 @@ function waiting(fact: Fact, caps: { readonly project: number | undefined; reado
     return wanted ? `No worker with the labels ${wanted} is there.` : 'No worker is there.';
   }
   if (slots === 0) return `${sized(workers, 'worker')}${wanted && ` with ${wanted}`} take no builds now.`;
-  if (caps.project !== undefined && inProject >= caps.project) {
-    return `Its project ${fact.project} runs ${inProject} of at most ${sized(caps.project, 'build')} at a time.`;
+  if (cap > 0 && inProject >= cap) {
+    return `Its project ${fact.project} runs ${inProject} of at most ${sized(cap, 'build')} at a time.`;
   }
-  if (fact.group && inGroup >= caps.group) {
-    return `Its group ${fact.group} runs ${inGroup} of at most ${sized(caps.group, 'build')} at a time.`;
+  if (fact.group && inGroup >= groupCap) {
+    return `Its group ${fact.group} runs ${inGroup} of at most ${sized(groupCap, 'build')} at a time.`;
   }
   if (fact.group && groupPosition > 1) return `It is number ${groupPosition} of its group ${fact.group}.`;
   const place = `It is number ${position} of ${fact.waiting} in its project`;

@@ -24,7 +24,9 @@ export async function archiveBuild(redis: RedisHandle, storage: Storage, id: str
   const stored = parseStored(await client.hmget(`${prefix}b:${id}`, ...recordFields));
   if (stored?.kind === 'live' && stored.record.status !== 'queued' && stored.record.status !== 'running') {
     const { spec } = stored;
-    const record = await withSealedLogs(redis, storage, stored.record);
+    // Redis keeps it: the forge may be told, or refuse to be, after this.
+    const { unreported: _, ...ended } = stored.record;
+    const record = await withSealedLogs(redis, storage, ended);
     await Promise.all([
       storage.put(recordKey(id), Buffer.from(JSON.stringify(record))),
       storage.put(specKey(id), Buffer.from(JSON.stringify(spec))),
@@ -65,7 +67,10 @@ export async function restoreFromArchive({ client, prefix }: RedisHandle, storag
     const project = record.project ?? record.source.repo;
     const branch = record.source.ref === undefined ? '' : branchIndex(project, record.source.ref);
     const [shown, kept, at] = shortened(record, spec);
-    const args = [id, shown, kept, at, record.status, record.attempt, project, branch, `builds/${id}/`];
+    const args = [
+      ...[id, shown, kept, at, record.status, record.attempt, project, branch, `builds/${id}/`],
+      record.number ?? 0,
+    ];
     restored += Number(await restoreScript.run(client, [prefix], args));
   }
   return restored;

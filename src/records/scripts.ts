@@ -48,20 +48,21 @@ local P, id = KEYS[1], ARGV[1]
 local key = P .. 'b:' .. id
 redis.call('ZREM', P .. 'unarchived', id)
 if redis.call('HGET', key, 'at') ~= 'ended' then return 0 end
-local status, attempt = unpack(redis.call('HMGET', key, 'status', 'attempt'))
+local status, attempt, unreported = unpack(redis.call('HMGET', key, 'status', 'attempt', 'unreported'))
 redis.call('DEL', key)
 redis.call('HSET', key, 'status', status, 'attempt', attempt or '0', 'record', ARGV[2], 'at', ARGV[4])
 if ARGV[3] ~= '' then redis.call('HSET', key, 'spec', ARGV[3]) end
+if unreported then redis.call('HSET', key, 'unreported', unreported) end
 return 1
 `);
 
 /**
  * Puts an archived build back into the indexes. ARGV: id, record, spec, `archived` or `cut`, status, attempt, project,
- * branch index ('': none), place in storage. 0: Redis has the build, or it is being removed.
+ * branch index ('': none), place in storage, number in the project (0: unknown). 0: Redis has the build, or it is being removed.
  */
 export const restoreScript = createScript(`
 local P = KEYS[1]
-local id, record, spec, at, status, attempt, project, branch, place = unpack(ARGV)
+local id, record, spec, at, status, attempt, project, branch, place, number = unpack(ARGV)
 local key = P .. 'b:' .. id
 if redis.call('EXISTS', key) == 1 or redis.call('SISMEMBER', P .. 'removing', place) == 1 then return 0 end
 redis.call('HSET', key, 'status', status, 'attempt', attempt, 'record', record, 'at', at)
@@ -71,5 +72,7 @@ redis.call('ZADD', P .. 'i:s:' .. status, 0, id)
 redis.call('ZADD', P .. 'i:p:' .. project, 0, id)
 redis.call('ZADD', P .. 'i:ps:' .. status .. ':' .. project, 0, id)
 if branch ~= '' then redis.call('ZADD', P .. branch, 0, id) end
+local last = redis.call('HGET', P .. 'numbers', project)
+if tonumber(number) > tonumber(last or '0') then redis.call('HSET', P .. 'numbers', project, number) end
 return 1
 `);

@@ -3,7 +3,19 @@ import { parseOwn } from './json.ts';
 import { type BuildSpec, queuedRecord, requestedPart } from '../spec.ts';
 
 /** Fields of `b:<id>` that make a record; in the order of recordFields(). */
-export const recordFields = ['status', 'attempt', 'record', 'spec', 'attempts', 'end', 'at'] as const;
+export const recordFields = [
+  'status',
+  'attempt',
+  'record',
+  'spec',
+  'attempts',
+  'end',
+  'at',
+  'unreported',
+  'number',
+  'approved',
+  'why',
+] as const;
 
 const statuses = ['queued', 'running', 'passed', 'failed', 'errored', 'canceled', 'timed_out'] as const;
 
@@ -29,12 +41,14 @@ export type StoredFields =
 
 /** Reads the fields of recordFields; undefined: there is no such build. */
 export function parseStored(fields: Fields): StoredFields | undefined {
-  const [status, attempt, record, spec, attempts, end, at] = fields;
+  const [status, attempt, record, spec, attempts, end, at, unreported, number, approved, why] = fields;
   if (!status) return undefined;
   const stored = record ? parseOwn<BuildRecord>(record) : undefined;
   if (stored && (at === 'archived' || at === 'cut')) {
     const parsed = spec ? parseOwn<BuildSpec>(spec) : undefined;
-    return { kind: 'archived', spec: parsed, record: stored, whole: at === 'archived' };
+    // Noted, perhaps, when the record was in the archive already.
+    const shown = unreported ? { ...stored, unreported } : stored;
+    return { kind: 'archived', spec: parsed, record: shown, whole: at === 'archived' };
   }
   const parsed = parseOwn<BuildSpec>(spec ?? '');
   return {
@@ -45,6 +59,12 @@ export function parseStored(fields: Fields): StoredFields | undefined {
       attempt: Number(attempt ?? 0),
       attempts: attempts ? parseOwn<AttemptRecord[]>(attempts) : [],
       end: end ? parseOwn<End>(end) : undefined,
+      noted: {
+        ...(number && { number: Number(number) }),
+        ...(approved && { approved: parseOwn<NonNullable<BuildRecord['approved']>>(approved) }),
+        ...(unreported && { unreported }),
+        ...(why && status === 'canceled' && { message: why }),
+      },
     }),
   };
 }
@@ -65,11 +85,13 @@ function compose(
     attempt,
     attempts,
     end,
+    noted,
   }: {
     readonly status: Status;
     readonly attempt: number;
     readonly attempts: readonly AttemptRecord[];
     readonly end: End | undefined;
+    readonly noted: Partial<BuildRecord>;
   },
 ): BuildRecord {
   const requested = requestedPart(spec);
@@ -83,6 +105,7 @@ function compose(
     status,
     attempt,
     attempts,
+    ...noted,
     ...(startedAt !== undefined && { startedAt }),
     // Where nobody gave a verdict, the log is put in order first; the archive then says where it is.
     ...(ended && !end && { storage: { prefix: attemptPrefix(spec.id, attempt) } }),

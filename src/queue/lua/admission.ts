@@ -25,6 +25,11 @@ local function withdraw(classes)
   end
 end
 
+-- Builds of a project that may be ready or running; 0: any number.
+local function cap_of(project)
+  return tonumber(redis.call('HGET', P .. 'caps', project) or project_cap)
+end
+
 -- The project of a lane whose turn it is, with its first build. Projects that no cap lets go are passed over: each of
 -- them, and each held group, has a build that is ready or running, so there are no more of them than slots.
 local function head(lane, full)
@@ -35,7 +40,8 @@ local function head(lane, full)
     for i = 1, #page, 2 do
       local project = page[i]
       if full[project] == nil then
-        full[project] = project_cap > 0 and redis.call('SCARD', P .. 'pa:' .. project) >= project_cap
+        local cap = cap_of(project)
+        full[project] = cap > 0 and redis.call('SCARD', P .. 'pa:' .. project) >= cap
       end
       if not full[project] then
         local id = redis.call('ZRANGE', P .. 'wait:' .. lane .. ':' .. project, 0, 0)[1]

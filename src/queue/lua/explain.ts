@@ -8,7 +8,7 @@ export const explainLua = `
 local id = ARGV[4]
 local at, failures = get(id, 'at', 'failures')
 if not at then return cjson.encode({ at = 'unknown' }) end
-local fact = { at = at, failures = tonumber(failures or '0') }
+local fact = { id = id, at = at, failures = tonumber(failures or '0') }
 if at == 'delayed' then fact.due = tonumber(redis.call('ZSCORE', P .. 'delayed', id)) end
 if at ~= 'waiting' then return cjson.encode(fact) end
 local place = place_of(id)
@@ -24,6 +24,7 @@ for _, class in ipairs(fitting) do
   end
   fact.free = fact.free + math.max(0, room(class, avoid and place.excluded))
 end
+fact.cap = cap_of(place.project)
 fact.inProject = redis.call('SCARD', P .. 'pa:' .. place.project)
 local line = P .. 'wait:' .. place.lane .. ':' .. place.project
 fact.waiting = redis.call('ZCARD', line)
@@ -38,7 +39,8 @@ return cjson.encode(fact)
 /** ARGV: most projects to name. Replies JSON. */
 export const statsLua = `
 local lanes, projects = {}, {}
-local total = { delayed = redis.call('ZCARD', P .. 'delayed'), waiting = 0, ready = 0, running = redis.call('ZCARD', P .. 'i:s:running') }
+local total = { delayed = redis.call('ZCARD', P .. 'delayed'), held = redis.call('ZCARD', P .. 'held'), waiting = 0, ready = 0,
+  running = redis.call('ZCARD', P .. 'i:s:running'), reports = redis.call('ZCARD', P .. 'reports') }
 local function project_named(name)
   if not projects[name] then
     projects[name] = { waiting = 0, active = redis.call('SCARD', P .. 'pa:' .. name) }
@@ -78,7 +80,8 @@ local most = {}
 for i = 1, math.min(#names, tonumber(ARGV[4])) do most[i] = names[i] end
 local oldest = ''
 for _, id in ipairs(redis.call('ZRANGE', P .. 'i:s:queued', 0, 99)) do
-  if get(id, 'at') ~= 'delayed' then oldest = id break end
+  local at = get(id, 'at')
+  if at ~= 'delayed' and at ~= 'held' then oldest = id break end
 end
 return { cjson.encode(total), oldest, #lanes == 0 and '[]' or cjson.encode(lanes),
   #most == 0 and '[]' or cjson.encode(most), #workers == 0 and '[]' or cjson.encode(workers) }

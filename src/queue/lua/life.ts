@@ -7,6 +7,7 @@ local function become(id, place, status)
   redis.call('ZADD', P .. 'i:s:' .. status, 0, id)
   redis.call('ZREM', P .. 'i:ps:' .. old .. ':' .. place.project, id)
   redis.call('ZADD', P .. 'i:ps:' .. status .. ':' .. place.project, 0, id)
+  report(id)
 end
 
 -- Frees whatever the build holds where it is: its place in the line, or its slot and its share of the caps.
@@ -14,11 +15,13 @@ local function vacate(id, place)
   local at, class, session = get(id, 'at', 'class', 'worker')
   if at == 'delayed' then
     redis.call('ZREM', P .. 'delayed', id)
+  elseif at == 'held' then
+    redis.call('ZREM', P .. 'held', id)
   elseif at == 'waiting' then
     step_out(id, place)
     if place.gkey then refresh(place.lane, place.project, place.gkey) end
     tidy(place.lane, place.project)
-  else
+  elseif at == 'ready' or at == 'running' then
     if at == 'ready' then redis.call('ZREM', P .. 'ready:' .. class, id) end
     if at == 'running' then redis.call('SREM', P .. 'run:' .. session, id) end
     redis.call('SREM', P .. 'pa:' .. place.project, id)
@@ -49,10 +52,27 @@ local function finish(id, place, status, why)
   become(id, place, status)
   redis.call('HSET', build(id), 'at', 'ended')
   redis.call('HDEL', build(id), 'cancel')
+  local line = get(id, 'line')
+  if line then redis.call('ZREM', P .. 'line:' .. line, id) end
   leave_upload(id)
   if why then redis.call('HSET', build(id), 'end', cjson.encode(why)) end
   redis.call('ZADD', P .. 'unarchived', now(), id)
   tell(id, 'end ' .. status)
+end
+
+-- why: what the record says of it; '': somebody asked for it. Replies what became of the build, as cancelLua says.
+local function cancel(id, at, why)
+  local status, session, asked = get(id, 'status', 'worker', 'cancel')
+  if not status then return 'unknown' end
+  if status ~= 'queued' and status ~= 'running' then return 'finished' end
+  if why ~= '' and not asked then redis.call('HSET', build(id), 'why', why) end
+  if status == 'running' then
+    redis.call('HSET', build(id), 'cancel', at)
+    redis.call('PUBLISH', P .. 'w:' .. session, id)
+    return 'canceling'
+  end
+  finish(id, place_of(id), 'canceled', { reason = 'canceled', finishedAt = at })
+  return 'canceled'
 end
 
 local function stop_attempt(id, at, status, reason, message)
@@ -65,18 +85,23 @@ local function stop_attempt(id, at, status, reason, message)
   redis.call('HSET', build(id), 'attempts', cjson.encode(attempts))
 end
 
--- Back to the line, or to the delayed ones when due (ms) is later. What the lost attempt reported is dropped.
-local function queue_again(id, place, excluded, due)
-  vacate(id, place)
-  redis.call('HDEL', build(id), 'record')
-  become(id, place, 'queued')
-  if excluded ~= '' then place = exclude(id, place, excluded) end
-  if due > 0 then
+-- Into the line, or to the delayed ones when due (ms) is later.
+local function line_up(id, place, due)
+  if due > now() then
     redis.call('ZADD', P .. 'delayed', due, id)
     redis.call('HSET', build(id), 'at', 'delayed')
   else
     stand(id, place)
   end
+end
+
+-- Back to the line, not before due (ms). What the lost attempt reported is dropped.
+local function queue_again(id, place, excluded, due)
+  vacate(id, place)
+  redis.call('HDEL', build(id), 'record')
+  become(id, place, 'queued')
+  if excluded ~= '' then place = exclude(id, place, excluded) end
+  line_up(id, place, due)
   tell(id, 'status queued')
 end
 

@@ -6,7 +6,10 @@
  *
  *   epoch                    which life of the data this is; gone or different: the data was lost
  *   b:<id>                   a build: spec, status, record, attempt, worker (session), attempts, end, and
- *                            at (where it is: delayed, waiting, ready, running, ended), place, n, class, cancel, upload
+ *                            at (where it is: held, delayed, waiting, ready, running, ended), place, n, class, number,
+ *                            cancel, why (it was canceled), approved, line, commit, unreported (why), upload
+ *   numbers                  project -> number of its newest build
+ *   caps                     project -> builds that may be active; others have the cap of all
  *   lanes                    lane -> what it demands: labels, and a worker to keep away from
  *   vt:<lane>                projects with builds in the lane, by virtual start time
  *   wait:<lane>:<project>    builds that may be admitted, by priority, then id
@@ -14,6 +17,8 @@
  *   gs:<lane>:<project>      groups with builds in gw:
  *   gfirst                   <lane>:<group> -> the build of gw: that is in wait:
  *   vtime, served            virtual time, and the projects whose last admission is ahead of it
+ *   held                     builds that wait for approval
+ *   line:<line>              builds not ended of which a newer one cancels the older, by when what they are for happened
  *   delayed                  builds by the time before which they must not start
  *   classes                  class -> labels: workers with the same labels are a class, with one BullMQ queue
  *   slots:<class>            session -> slots, of its live workers
@@ -24,6 +29,8 @@
  *   unarchived               ended builds that are not in storage yet, by the time they ended
  *   uploads                  digests of uploads by their last use (ms); uses: digest -> builds not ended that need it
  *   removing                 what src/retention.ts is about to remove from storage
+ *   reports                  commits whose forge is to be told something, by when (ms)
+ *   report:<commit>          build that speaks for it, version (counts its changes), accepted, tries, lease
  *   i:…                      indexes of src/records
  */
 export const prelude = `

@@ -36,14 +36,23 @@ return { 'ok', get(id, 'status'), admit() }
 /** ARGV: id, time (ISO). Replies `canceled`, `canceling`, `finished` or `unknown`. */
 export const cancelLua = `
 local id, at = unpack(ARGV, 4)
-local status, where, session = get(id, 'status', 'at', 'worker')
+local kind = cancel(id, at, '')
+return { kind, kind == 'canceled' and admit() or {} }
+`;
+
+/**
+ * Lets a held build into the line. ARGV: id, time (ISO), who did. Replies `approved`, also when it was before; `unheld`:
+ * it does not wait for that; `finished` or `unknown`.
+ */
+export const approveLua = `
+local id, at, by = unpack(ARGV, 4)
+local status, where, approved, due = get(id, 'status', 'at', 'approved', 'due')
 if not status then return { 'unknown', {} } end
-if status == 'running' then
-  redis.call('HSET', build(id), 'cancel', at)
-  redis.call('PUBLISH', P .. 'w:' .. session, id)
-  return { 'canceling', {} }
-end
-if status ~= 'queued' then return { 'finished', {} } end
-finish(id, place_of(id), 'canceled', { reason = 'canceled', finishedAt = at })
-return { 'canceled', admit() }
+if status ~= 'queued' and status ~= 'running' then return { 'finished', {} } end
+if where ~= 'held' then return { approved and 'approved' or 'unheld', {} } end
+redis.call('ZREM', P .. 'held', id)
+redis.call('HSET', build(id), 'approved', cjson.encode({ by = by, at = at }))
+line_up(id, place_of(id), tonumber(due))
+tell(id, 'record')
+return { 'approved', admit() }
 `;

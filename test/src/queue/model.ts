@@ -3,7 +3,7 @@ import type { BuildSpec } from '../../../src/spec.ts';
 /** What the queue has to know about a build, kept in the plainest way. */
 export interface ModelBuild {
   readonly spec: BuildSpec;
-  at: 'waiting' | 'ready' | 'running' | 'ended';
+  at: 'held' | 'waiting' | 'ready' | 'running' | 'ended';
   attempt: number;
   /** Sessions and ids of workers. */
   session: string;
@@ -49,9 +49,12 @@ export function createModel(caps: Caps) {
     );
   const sum = (numbers: number[]) => numbers.reduce((total, each) => total + each, 0);
 
+  const ownCaps = new Map<string, number>();
+  const capOf = (project: string) => ownCaps.get(project) ?? caps.project;
+
   const capped = ({ spec }: ModelBuild): 'project' | 'group' | undefined => {
     const sameProject = all((other) => active(other) && other.spec.project === spec.project);
-    if (sameProject.length >= caps.project) return 'project';
+    if (sameProject.length >= capOf(spec.project)) return 'project';
     if (spec.group === undefined) return undefined;
     const sameGroup = sameProject.filter((other) => other.spec.group === spec.group);
     return sameGroup.length >= caps.group ? 'group' : undefined;
@@ -72,5 +75,15 @@ export function createModel(caps: Caps) {
     );
   };
 
-  return { builds, workers, all, active, offers, free, capped, roomFor };
+  /** Unfinished builds of the same branch. */
+  const inLine = ({ project, supersedeKey }: BuildSpec) =>
+    all(
+      ({ spec, at }) =>
+        at !== 'ended' &&
+        supersedeKey !== undefined &&
+        spec.project === project &&
+        spec.supersedeKey === supersedeKey,
+    );
+
+  return { builds, workers, ownCaps, capOf, inLine, all, active, offers, free, capped, roomFor };
 }

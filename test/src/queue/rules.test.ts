@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { placeOf } from '../../../src/queue/place.ts';
+import { requestOf } from '../../../src/queue/request.ts';
 import { whyWaiting } from '../../../src/queue/why.ts';
 import { parseOwn } from '../../../src/records/json.ts';
 import { useRedis } from '../../redis.ts';
@@ -13,6 +13,9 @@ const caps = { project: 4, group: 1 };
 
 const labelSets = [{}, {}, { arch: 'arm64' }, { arch: 'arm64', gpu: 'yes' }] as const;
 let sessions = 0;
+
+/** Few times, so that some are the same; and all of them past, as nothing happens after it is told. */
+const randomTime = (random: Random) => new Date(1_700_000_000_000 + random.below(50) * 1000).toISOString();
 
 function newWorker(random: Random): ModelWorker {
   const labels = random.pick(labelSets) ?? {};
@@ -39,12 +42,16 @@ async function step(simulation: Simulation, random: Random): Promise<void> {
   const dice = random.below(100);
   if (dice < 26) {
     const grouped = random.chance(0.3);
+    const superseding = random.chance(0.3);
     await simulation.submit(
       makeSpec({
         project: `project-${random.below(5)}`,
         priority: random.below(10),
         labels: random.chance(0.3) ? (random.pick(labelSets) ?? {}) : {},
         ...(grouped && { group: `group-${random.below(2)}` }),
+        ...(superseding && { supersedeKey: `branch-${random.below(2)}` }),
+        ...(random.chance(0.8) && { trigger: { kind: 'manual', at: randomTime(random) } }),
+        ...(random.chance(0.15) && { hold: 'approval' }),
       }),
     );
   } else if (dice < 34) {
@@ -84,6 +91,9 @@ async function step(simulation: Simulation, random: Random): Promise<void> {
   } else if (dice < 94) {
     const build = random.pick(random.chance(0.5) ? running : [...model.builds.values()]);
     if (build) await simulation.cancel(build);
+  } else if (dice < 95) {
+    const build = random.pick(model.all(({ at }) => at === 'held'));
+    if (build) await simulation.approve(build);
   } else if (dice < 97) {
     const worker = random.pick(living);
     if (worker) await simulation.beat(worker);
@@ -97,7 +107,7 @@ async function step(simulation: Simulation, random: Random): Promise<void> {
 function checkRules({ model }: Simulation): void {
   for (const each of model.all(model.active)) {
     const same = model.all((other) => model.active(other) && other.spec.project === each.spec.project);
-    expect(same.length, 'builds of a project').toBeLessThanOrEqual(caps.project);
+    expect(same.length, 'builds of a project').toBeLessThanOrEqual(model.capOf(each.spec.project));
     if (each.spec.group === undefined) continue;
     const group = same.filter((other) => other.spec.group === each.spec.group);
     expect(group.length, 'builds of a group').toBeLessThanOrEqual(caps.group);
@@ -117,8 +127,9 @@ function checkRules({ model }: Simulation): void {
 async function checkWhy({ model, call }: Simulation, random: Random): Promise<void> {
   const each = random.pick(model.all(({ at }) => at !== 'ended'));
   if (!each) return;
-  const reason = whyWaiting(parseOwn(await call('explain', each.spec.id)), caps);
+  const reason = whyWaiting(parseOwn(await call('explain', each.spec.id)), caps.group);
   if (each.at === 'running') return expect(reason).toBeUndefined();
+  if (each.at === 'held') return expect(reason).toContain(`cofferdam approve ${each.spec.id}`);
   if (each.at === 'ready') return expect(reason).toContain('handed');
   const fitting = [...model.workers.values()].filter((worker) => model.offers(worker, each.spec));
   if (fitting.length === 0) return expect(reason).toMatch(/^No worker .*is there\.$/);
@@ -132,6 +143,8 @@ async function checkNothingLeft(simulation: Simulation, prefix: string, keys: st
   const kinds = new Set(keys.map((key) => key.slice(prefix.length).split(':')[0]));
   const expected = [
     'epoch',
+    'numbers',
+    'caps',
     'b',
     'i',
     'unarchived',
@@ -152,6 +165,8 @@ describe('whatever users, workers, BullMQ and fate do', () => {
     const random = createRandom(seed);
     const handle = await redis.connect();
     const simulation = createSimulation(handle, caps);
+    await simulation.capProject('project-0', 1);
+    await simulation.capProject('project-1', 6);
     for (let i = 0; i < 600; i++) {
       await step(simulation, random);
       checkRules(simulation);
@@ -169,6 +184,7 @@ describe('whatever users, workers, BullMQ and fate do', () => {
       const workerClass = `class-${Object.keys(labels).length}`;
       await simulation.register({ id, session, labels, class: workerClass, slots: 3, alive: true });
     }
+    for (const each of model.all(({ at }) => at === 'held')) await simulation.approve(each);
     for (let round = 0; model.all(({ at }) => at !== 'ended').length > 0; round++) {
       expect(round, 'rounds until all builds have ended').toBeLessThan(2000);
       mail.length = 0;
@@ -205,7 +221,8 @@ test('a worker that beat in the meantime is not buried', async () => {
 });
 
 test('a command that Redis gets twice does what it does once', async () => {
-  const { call, model, mail, ...simulation } = createSimulation(await redis.connect(), caps);
+  const handle = await redis.connect();
+  const { call, model, mail, ...simulation } = createSimulation(handle, caps);
   const spec = makeSpec();
   await simulation.submit(spec);
   await simulation.submit(spec);
@@ -217,7 +234,7 @@ test('a command that Redis gets twice does what it does once', async () => {
   if (!handed) throw new Error('nothing was admitted');
   const claim = () => call('claim', spec.id, handed.n, worker.session, '2026-01-01T00:00:00Z');
   expect(await claim()).toEqual(await claim());
-  await call('submit', spec.id, JSON.stringify(spec), placeOf(spec), '', 0, '', '', '');
+  await call('submit', ...requestOf(spec, handle.prefix));
   const finish = () =>
     call('finish', spec.id, 1, worker.session, '2026-01-01T00:00:01Z', 'passed', '', '', '{}');
   expect([await finish(), await finish()]).toEqual([

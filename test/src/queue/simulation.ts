@@ -1,6 +1,7 @@
+import { capProject } from '../../../src/queue/caps.ts';
 import type { Handed } from '../../../src/queue/dispatch.ts';
 import { parseHanded } from '../../../src/queue/dispatch.ts';
-import { placeOf } from '../../../src/queue/place.ts';
+import { requestOf } from '../../../src/queue/request.ts';
 import type { Flat } from '../../../src/queue/replies.ts';
 import { createCall } from '../../../src/queue/scripts.ts';
 import { mostAttempts, mostDeaths } from '../../../src/queue/timing.ts';
@@ -71,10 +72,18 @@ export function createSimulation(
     fences,
     admissions,
     call,
+    capProject: async (project: string, most: number) => {
+      model.ownCaps.set(project, most);
+      await capProject(redis, project, most);
+    },
     submit: async (spec: BuildSpec) => {
+      const known = model.builds.has(spec.id);
+      const others = model.inLine(spec).filter((other) => other.spec.id !== spec.id);
+      const { at = '' } = spec.trigger;
+      const newer = others.some(({ spec: { trigger } }) => at !== '' && (trigger.at ?? '') > at);
       model.builds.set(spec.id, {
         spec,
-        at: 'waiting',
+        at: spec.hold ? 'held' : 'waiting',
         attempt: 0,
         session: '',
         avoids: '',
@@ -85,7 +94,20 @@ export function createSimulation(
         class: '',
         n: 0,
       });
-      admit((await call('submit', spec.id, JSON.stringify(spec), placeOf(spec), '', 0, '', '', ''))[2]);
+      const [, , flat, number, ended] = await call('submit', ...requestOf(spec, redis.prefix));
+      if (!known) {
+        const count = model.all((other) => other.spec.project === spec.project).length;
+        if (number !== count) throw new Error(`build ${count} of its project has the number ${number}`);
+        const needless = newer ? [build(spec.id)] : others;
+        for (const each of needless) {
+          if (each.at === 'running') each.cancel = true;
+          else end(each);
+        }
+        const expected = needless.filter((each) => each.at === 'ended').map((each) => each.spec.id);
+        if (String([...ended].sort()) !== String(expected.sort()))
+          throw new Error(`superseded ${String(ended)}, not ${String(expected)}`);
+      }
+      admit(flat);
     },
     register: async (worker: ModelWorker) => {
       model.workers.set(worker.session, worker);
@@ -157,13 +179,24 @@ export function createSimulation(
       admit(flat);
     },
     cancel: async (each: ModelBuild) => {
-      const expected = { waiting: 'canceled', ready: 'canceled', running: 'canceling', ended: 'finished' }[
-        each.at
-      ];
+      const expected = {
+        held: 'canceled',
+        waiting: 'canceled',
+        ready: 'canceled',
+        running: 'canceling',
+        ended: 'finished',
+      }[each.at];
       const [kind, flat] = await call('cancel', each.spec.id, now);
       if (kind !== expected) throw new Error(`cancel of a ${each.at} build: ${kind}`);
       if (kind === 'canceled') end(each);
       if (kind === 'canceling') each.cancel = true;
+      admit(flat);
+    },
+    approve: async (each: ModelBuild) => {
+      const [kind, flat] = await call('approve', each.spec.id, now, 'somebody');
+      if (kind !== 'approved' || each.at !== 'held')
+        throw new Error(`approval of a ${each.at} build: ${kind}`);
+      each.at = 'waiting';
       admit(flat);
     },
     beat: async (worker: ModelWorker) => {

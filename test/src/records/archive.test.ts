@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import type { BuildRecord } from '../../../src/build.ts';
+import { openQueue } from '../../../src/queue.ts';
 import { openRecords } from '../../../src/records.ts';
 import { useRedis } from '../../redis.ts';
 import { openService, until, verdict } from '../queue/service.ts';
@@ -89,9 +90,11 @@ test('the lists of a Redis that lost everything come back from storage', async (
   await until(async () =>
     (await Promise.all(specs.map(({ id }) => storage.head(`builds/${id}/spec.json`)))).every(Boolean),
   );
-  const fresh = openRecords(await redis.connect(), storage);
+  const handle = await redis.connect();
+  const fresh = openRecords(handle, storage);
   expect(await fresh.rebuild()).toBe(5);
   expect(await fresh.rebuild()).toBe(0);
+  const numbers = new Map((await fresh.list({}, { limit: 10 })).builds.map(({ id, number }) => [id, number]));
   for (const filter of [
     {},
     { status: 'failed' },
@@ -101,4 +104,7 @@ test('the lists of a Redis that lost everything come back from storage', async (
     expect(await fresh.list(filter, { limit: 10 })).toEqual(await records.list(filter, { limit: 10 }));
   }
   for (const { id } of specs) expect(await fresh.get(id)).toEqual(await records.get(id));
+  expect(specs.map(({ id }) => numbers.get(id))).toEqual([1, 1, 2, 2, 3]);
+  const next = await openQueue(handle, fresh).submit(makeSpec({ project: 'p0' }));
+  expect(next.record.number).toBe(4);
 });
