@@ -67,10 +67,9 @@ export async function restoreFromArchive({ client, prefix }: RedisHandle, storag
     const project = record.project ?? record.source.repo;
     const branch = record.source.ref === undefined ? '' : branchIndex(project, record.source.ref);
     const [shown, kept, at] = shortened(record, spec);
-    const args = [
-      ...[id, shown, kept, at, record.status, record.attempt, project, branch, `builds/${id}/`],
-      record.number ?? 0,
-    ];
+    const place = `builds/${id}/`;
+    const { status, attempt, number = 0 } = record;
+    const args = [id, shown, kept, at, status, attempt, project, branch, place, number];
     restored += Number(await restoreScript.run(client, [prefix], args));
   }
   return restored;
