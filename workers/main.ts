@@ -18,6 +18,7 @@ import { openVault } from '../src/vault.ts';
 import { createBudget } from './budget.ts';
 import { runClaim } from './claim.ts';
 import { type FitnessWatch, watchFitness } from './fitness.ts';
+import { layerCache } from './layer-cache.ts';
 import { openMachine } from './machine.ts';
 import { createStopping, type Stopping } from './stopping.ts';
 import { uploadCache } from './uploads.ts';
@@ -63,11 +64,8 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
     caps: { project: config.projectConcurrency, group: 1 },
     onTrouble: (error) => logger.warn({ err: error }, 'the queue is in trouble'),
   });
-  const uploads = uploadCache({
-    dataDir: config.dataDir,
-    contain: containBy(holderFile),
-    capBytes: sourcesCapBytes,
-  });
+  const layers = layerCache({ dataDir: config.dataDir, capBytes: sourcesCapBytes });
+  const uploads = uploadCache(layers, containBy(holderFile));
   const fitness = watchFitness({
     dataDir: config.dataDir,
     headroomBytes: options.headroomBytes ?? 2 * GiB,
@@ -110,7 +108,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   );
   const stopWatching = keepFit(consumer, fitness, slots, logger);
   const trim = () => {
-    uploads.trim().catch((error: unknown) => logger.warn({ err: error }, 'old sources stay'));
+    layers.trim().catch((error: unknown) => logger.warn({ err: error }, 'old sources stay'));
   };
   trim();
   const trimming = setInterval(trim, trimEveryMs);

@@ -1,16 +1,14 @@
-import { mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rename, stat } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { CommandError } from '../runtime/command.ts';
 import { ImageError } from '../runtime/images/image.ts';
 import { type Contain, unpackLayer } from '../runtime/images/layer.ts';
 import { layerLimits } from '../runtime/images/layer-limits.ts';
-import { tryLock } from '../runtime/images/lock.ts';
-import { removeTrees } from '../runtime/images/workplace.ts';
 import { StorageMissing } from '../src/storage/missing.ts';
 import type { Storage } from '../src/storage/storage.ts';
 import { uploadKey } from '../src/uploads.ts';
+import type { CachedLayer, LayerCache } from './layer-cache.ts';
 import { SourceError } from './source.ts';
 
 /** Uploaded working trees, unpacked once on this machine and shared, read-only, by all builds of the same upload. */
@@ -20,8 +18,6 @@ export interface UploadCache {
    * holds `lock` shared. Throws SourceError when the tar is damaged, hostile or too large.
    */
   use(digest: string, open: () => Promise<Readable>): Promise<UploadedTree>;
-  /** Removes what was not used for the longest time until no more than the cap is left. */
-  trim(): Promise<void>;
 }
 
 export interface UploadedTree {
@@ -29,70 +25,32 @@ export interface UploadedTree {
   readonly lock: string;
 }
 
-export interface UploadCacheOptions {
-  readonly dataDir: string;
-  readonly contain: Contain;
-  /** Unpacked bytes that are kept at most, beyond what running builds use. */
-  readonly capBytes: number;
-}
+export function uploadCache(cache: LayerCache, contain: Contain): UploadCache {
+  const making = new Map<string, Promise<CachedLayer>>();
 
-/** A tree handed out a moment ago may not be locked by its sandbox yet. */
-const untouchableMs = 10 * 60_000;
-
-export function uploadCache({ dataDir, contain, capBytes }: UploadCacheOptions): UploadCache {
-  const root = join(dataDir, 'sources');
-  const place = (digest: string) => ({
-    directory: join(root, digest, 'tree'),
-    lock: join(root, digest, 'lock'),
-  });
-  const making = new Map<string, Promise<void>>();
-
-  const unpack = async (digest: string, open: () => Promise<Readable>): Promise<void> => {
-    mkdirSync(root, { recursive: true, mode: 0o700 });
-    const work = await mkdtemp(join(root, '.unpack-'));
-    try {
-      const tree = join(work, 'tree');
+  const unpack = (digest: string, open: () => Promise<Readable>): Promise<CachedLayer> =>
+    cache.make(digest, async (directory) => {
+      const tree = join(directory, 'tree');
       await mkdir(tree);
-      const source = { blob: await open(), digest: `sha256:${digest}`, diffId: undefined };
-      const { bytes } = await unpackLayer(source, tree, contain, layerLimits, 'tree');
-      writeFileSync(join(work, 'lock'), '');
-      writeFileSync(join(work, 'bytes'), String(bytes));
-      await rename(work, join(root, digest));
-    } catch (error) {
-      await removeTrees([work]);
-      // Another process was faster: the same digest is the same tree.
-      if (isPresent(place(digest).directory)) return;
-      if (error instanceof ImageError || error instanceof CommandError) {
+      try {
+        const source = { blob: await open(), digest: `sha256:${digest}`, diffId: undefined };
+        const { bytes } = await unpackLayer(source, tree, contain, layerLimits, 'tree');
+        return bytes;
+      } catch (error) {
+        if (!(error instanceof ImageError) && !(error instanceof CommandError)) throw error;
         throw new SourceError(`the uploaded source cannot be unpacked: ${error.message}`, { cause: error });
       }
-      throw error;
-    }
-  };
+    });
 
   return {
     use: async (digest, open) => {
-      const tree = place(digest);
-      if (!isPresent(tree.directory)) {
+      let layer = cache.find(digest);
+      if (!layer) {
         const work = making.get(digest) ?? unpack(digest, open).finally(() => making.delete(digest));
         making.set(digest, work);
-        await work;
+        layer = await work;
       }
-      const now = new Date();
-      utimesSync(tree.lock, now, now);
-      return tree;
-    },
-    trim: async () => {
-      await removeTrees(await abandoned(root));
-      const trees = await listTrees(root);
-      let total = trees.reduce((sum, { bytes }) => sum + bytes, 0);
-      for (const { directory, lock, bytes, usedAt } of trees.sort((a, b) => a.usedAt - b.usedAt)) {
-        if (total <= capBytes || Date.now() - usedAt < untouchableMs) break;
-        const held = await tryLock(lock, 'exclusive');
-        if (!held) continue;
-        await removeTrees([directory]);
-        await held.release();
-        total -= bytes;
-      }
+      return { directory: layer.tree, lock: layer.lock };
     },
   };
 }
@@ -109,34 +67,4 @@ export async function openUpload(storage: Storage, digest: string): Promise<Read
       { cause: error },
     );
   }
-}
-
-function isPresent(directory: string): boolean {
-  return statSync(directory, { throwIfNoEntry: false }) !== undefined;
-}
-
-async function listTrees(root: string) {
-  const names = isPresent(root) ? await readdir(root) : [];
-  return Promise.all(
-    names
-      .filter((name) => /^[0-9a-f]{64}$/.test(name))
-      .map(async (name) => {
-        const directory = join(root, name);
-        const lock = join(directory, 'lock');
-        return {
-          directory,
-          lock,
-          bytes: Number(await readFile(join(directory, 'bytes'), 'utf8')),
-          usedAt: (await stat(lock)).mtimeMs,
-        };
-      }),
-  );
-}
-
-/** What a process left that died while it unpacked. */
-async function abandoned(root: string): Promise<string[]> {
-  const names = isPresent(root) ? await readdir(root) : [];
-  const works = names.filter((name) => name.startsWith('.unpack-')).map((name) => join(root, name));
-  const ages = await Promise.all(works.map(async (work) => Date.now() - (await stat(work)).mtimeMs));
-  return works.filter((_, i) => (ages[i] ?? 0) > 24 * 3_600_000);
 }

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { holderFile } from '../../runtime/host/holder.ts';
 import { containBy } from '../../runtime/images/contain.ts';
-import { tryLock } from '../../runtime/images/lock.ts';
+import { layerCache } from '../../workers/layer-cache.ts';
 import { SourceError } from '../../workers/source.ts';
 import { openStorage } from '../../src/storage/storage.ts';
 import { openUpload, uploadCache } from '../../workers/uploads.ts';
@@ -15,16 +15,14 @@ import { temporaryDirectory } from './directory.ts';
 
 const digestOf = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 
-function cacheIn(dataDir: string, capBytes = 1024 ** 3) {
-  return uploadCache({ dataDir, contain: containBy(holderFile), capBytes });
+function cacheIn(dataDir: string) {
+  return uploadCache(layerCache({ dataDir, capBytes: 1024 ** 3 }), containBy(holderFile));
 }
 
 function upload(entries: readonly Entry[], pack: (bytes: Buffer) => Buffer = (bytes) => bytes) {
   const bytes = pack(tar(entries));
   return { digest: digestOf(bytes), open: () => Promise.resolve(Readable.from([bytes])) };
 }
-
-const long = (path: string) => utimesSync(join(path, 'lock'), new Date(0), new Date(0));
 
 test('an upload that is not kept any more says so, and what to do', async () => {
   using place = temporaryDirectory();
@@ -81,22 +79,4 @@ test('an archive that is not what its digest says is refused', async () => {
   using place = temporaryDirectory();
   const { open } = upload([file('a', 'x')]);
   await expect(cacheIn(place.path).use('0'.repeat(64), open)).rejects.toThrow(/digest/);
-});
-
-test('what was used last is kept; what a build holds, or was handed out a moment ago, stays', async () => {
-  using place = temporaryDirectory();
-  const cache = cacheIn(place.path, 250);
-  const roots: string[] = [];
-  for (const name of ['old', 'held', 'new']) {
-    const { digest, open } = upload([file(name, 'x'.repeat(100))]);
-    roots.push(join((await cache.use(digest, open)).directory, '..'));
-  }
-  const [old = '', held = '', recent = ''] = roots;
-  await cache.trim();
-  expect(roots.map((root) => existsSync(root))).toEqual([true, true, true]);
-  for (const root of [old, held]) long(root);
-  const lock = await tryLock(join(held, 'lock'), 'shared');
-  await cacheIn(place.path, 50).trim();
-  await lock?.release();
-  expect([old, held, recent].map((root) => existsSync(root))).toEqual([false, true, true]);
 });
