@@ -10,6 +10,7 @@ import { rlimits } from './rlimits.ts';
 import { crunSandbox } from './sandbox.ts';
 import { seccompFilter } from './seccomp/filter.ts';
 import { containerSpec } from './spec.ts';
+import { createSpawner } from './spawner.ts';
 
 export interface CrunOptions {
   /** State of this machine: locks of id ranges, disk templates, the mount point. */
@@ -45,6 +46,7 @@ export function crunDriver(options: CrunOptions): SandboxDriver {
   const slots = directory('slots');
   const disks = directory('disks');
   const seccomp = seccompFilter(architecture());
+  const spawner = createSpawner(options.holder);
   sweepCgroups(cgroups);
 
   const config = (openFiles: number, workspace: { path: string; access: 'rw' | 'ro' }, root: Root) =>
@@ -75,7 +77,8 @@ export function crunDriver(options: CrunOptions): SandboxDriver {
           build: config(spec.limits.openFiles, { path: spec.workspace.path, access: 'rw' }, 'writable'),
           reader,
         },
-        prepared: prepareDisk(disk, spec.limits),
+        prepared: [prepareDisk(disk, spec.limits), spawner.ready()].filter((work) => work !== undefined),
+        connect: () => spawner.connect(),
         holder: holderCommand(options, { mount, slots }, spec, disk, plan),
       });
     },

@@ -1,5 +1,5 @@
-import { Duplex } from 'node:stream';
-import { start, type ToolCommand } from '../command.ts';
+import type { Socket } from 'node:net';
+import type { ToolCommand } from '../command.ts';
 
 /** How a command ended, with the state of the ephemeral layer at that moment. */
 export interface CommandEnd {
@@ -18,7 +18,7 @@ export interface HolderEvents {
   usage(diskPeakBytes: number): void;
   /** The sandbox failed; no command or container of it goes on. */
   failure(message: string, cause?: unknown): void;
-  /** The holder's outer process ended: nothing of the sandbox is left. */
+  /** The holder ended: nothing of the sandbox is left. */
   exit(): void;
 }
 
@@ -31,18 +31,17 @@ export interface Holder {
 
 const headerBytes = 12;
 
-/** Starts the holder. Its stream (descriptor 3) is also its lifeline: when this process dies, the kernel closes it. */
-export function startHolder(command: ToolCommand, events: HolderEvents): Holder {
-  const child = start(command, {
-    // A session of its own: Ctrl-C in a terminal is ours to handle.
-    detached: true,
-    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-  });
-  const stream = child.stdio[3];
-  if (!(stream instanceof Duplex)) throw new TypeError('descriptor 3 of the holder is no stream');
+/** What a holder has not read after this long it never will: it waits for a crun that hangs. */
+const flushMs = 1_000;
+
+/**
+ * Starts the holder at the other end of a stream of the spawner. The stream is also its lifeline: when this process dies,
+ * the kernel closes it.
+ */
+export function startHolder(stream: Socket, command: ToolCommand, events: HolderEvents): Holder {
   let pending: Buffer = Buffer.alloc(0);
   let waiting = false;
-  let exited = false;
+  let state: 'open' | 'closing' | 'gone' = 'open';
 
   /** Hands out whole control frames, and output as it comes; what is left waits for more. */
   const take = (): void => {
@@ -78,11 +77,14 @@ export function startHolder(command: ToolCommand, events: HolderEvents): Holder 
   };
 
   const wait = (busy: Promise<void>): void => {
-    waiting = true;
-    stream.pause();
+    if (state !== 'closing') {
+      waiting = true;
+      stream.pause();
+    }
     busy
       .catch((error: unknown) => events.failure(`the reader of the log failed: ${String(error)}`, error))
       .finally(() => {
+        if (state === 'closing') return;
         waiting = false;
         take();
         if (waiting) return;
@@ -114,32 +116,44 @@ export function startHolder(command: ToolCommand, events: HolderEvents): Holder 
 
   /** The end is told after all that came before it was taken. */
   const settle = (): void => {
-    if (exited && !waiting) events.exit();
+    if (state === 'gone' && !waiting) events.exit();
   };
 
   stream.on('data', (chunk: Buffer) => {
+    if (state === 'closing') return;
     pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
     take();
   });
-  // A holder that is gone shows by its exit; a write that fails because of it adds nothing.
-  stream.on('error', () => {});
-  child.on('error', (error) => {
-    events.failure(`cannot start the holder ${command.file}: ${error.message}`, error);
-    events.exit();
+  stream.on('error', (error) => {
+    // One that is gone shows by the end of the stream; a write that fails because of it adds nothing.
+    if (stream.bytesRead === 0)
+      events.failure(`cannot start the holder ${command.file}: ${error.message}`, error);
   });
-  child.on('close', () => {
-    exited = true;
+  stream.on('close', () => {
+    if (state === 'closing') return events.exit();
+    state = 'gone';
     settle();
   });
 
+  const send = (...words: readonly string[]): void => {
+    const body = Buffer.from(`${words.join('\0')}\0`);
+    const size = Buffer.alloc(4);
+    size.writeUInt32LE(body.length);
+    stream.write(Buffer.concat([size, body]));
+  };
+  send(command.file, ...command.args);
+
   return {
-    send: (...words) => {
-      const body = Buffer.from(`${words.join('\0')}\0`);
-      const size = Buffer.alloc(4);
-      size.writeUInt32LE(body.length);
-      stream.write(Buffer.concat([size, body]));
+    send,
+    close: () => {
+      if (state !== 'open') return;
+      state = 'closing';
+      pending = Buffer.alloc(0);
+      const patience = setTimeout(() => stream.destroy(), flushMs);
+      // Only our side, for the other one tells when the holder is gone; what it still sends is dropped.
+      stream.end(() => clearTimeout(patience));
+      stream.resume();
     },
-    close: () => void stream.destroy(),
   };
 }
 

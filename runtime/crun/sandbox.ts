@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { isAbsolute, normalize, relative } from 'node:path';
 import type { ToolCommand } from '../command.ts';
 import {
@@ -23,8 +24,10 @@ export interface SandboxParts {
   readonly layersDir: string;
   /** config.json of a build's container, and of the reader's. */
   readonly configs: { readonly build: string; readonly reader: string };
-  /** Starts the holder, once this resolves; undefined: at once. */
-  readonly prepared: Promise<void> | undefined;
+  /** Starts the holder, once these have resolved; none: at once. */
+  readonly prepared: readonly Promise<void>[];
+  /** A stream to a new holder. */
+  readonly connect: () => Socket;
   readonly holder: ToolCommand;
 }
 
@@ -76,7 +79,7 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
 
   const start = () => {
     if (state !== 'open') return gone.resolve();
-    holder = startHolder(parts.holder, {
+    holder = startHolder(parts.connect(), parts.holder, {
       output: (id, chunk) => running.get(id)?.sink(chunk),
       end: (id, end) => {
         diskPeakBytes = Math.max(diskPeakBytes, end.diskPeakBytes);
@@ -101,13 +104,10 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
   };
 
   const hidden = spec.workspace.hidden.map(inside);
-  if (parts.prepared) {
-    parts.prepared.then(start, (error: unknown) => {
-      fail(
-        new SandboxError('open', `cannot make the disk of the sandbox: ${messageOf(error)}`, {
-          cause: error,
-        }),
-      );
+  if (parts.prepared.length > 0) {
+    Promise.all(parts.prepared).then(start, (error: unknown) => {
+      const message = `cannot make the disk of the sandbox: ${messageOf(error)}`;
+      fail(error instanceof SandboxError ? error : new SandboxError('open', message, { cause: error }));
       gone.resolve();
     });
   } else start();

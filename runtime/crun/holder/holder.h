@@ -1,5 +1,6 @@
 /* The holder: one small static program with a few verbs.
  *
+ *   spawner starts the others for a worker (spawner.c): on the host, as root
  *   open    makes a sandbox and holds it (open.c, pod.c): on the host, as root
  *   init    PID 1 of a container (init.c): inside, unprivileged
  *   list, read   hand out files of the workspace (files.c): inside a container without anything else
@@ -7,12 +8,13 @@
  *
  * Process tree of a sandbox:
  *
- *   worker ── outer (host namespaces: waits, then removes the cgroups)
- *               └─ pod (PID 1 of private PID and mount namespaces; owns every mount of the sandbox)
- *                    ├─ crun, while a container starts
- *                    └─ init (PID 1 of a container) ── the build's commands
+ *   worker ── spawner ── outer (host namespaces: waits, then removes the cgroups)
+ *                          └─ pod (PID 1 of private PID and mount namespaces; owns every mount of the sandbox)
+ *                               ├─ crun, while a container starts
+ *                               └─ init (PID 1 of a container) ── the build's commands
  *
- * Descriptor 3 of outer and pod is the stream to the worker; its end is the end of the sandbox.
+ * Descriptor 3 of outer and pod is the stream to the worker. That the worker ends its side is the end of the sandbox;
+ * that both are gone, and the stream with them, is how the worker learns that nothing is left.
  */
 #ifndef HOLDER_H
 #define HOLDER_H
@@ -97,6 +99,7 @@ void mount_workspace(const struct plan *plan, const struct spaces *spaces);
 void hide(const char *path);
 
 /* The verbs. */
+int spawner_main(void);
 int open_main(int argc, char **argv);
 int pod_main(const struct plan *plan, const struct spaces *spaces);
 int init_main(void);

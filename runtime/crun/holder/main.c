@@ -91,6 +91,8 @@ struct message split(char *data, size_t size)
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
+	if (!strcmp(verb, "spawner"))
+		return spawner_main();
 	if (!strcmp(verb, "open"))
 		return open_main(argc - 2, argv + 2);
 	if (!strcmp(verb, "init"))
@@ -101,6 +103,6 @@ int main(int argc, char **argv)
 		return read_main(argc - 2, argv + 2);
 	if (!strcmp(verb, "unpack"))
 		return unpack_main(argc - 2, argv + 2);
-	dprintf(2, "usage: holder open|init|list|read|unpack ...\n");
+	dprintf(2, "usage: holder spawner|open|init|list|read|unpack ...\n");
 	return 64;
 }

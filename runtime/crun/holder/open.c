@@ -125,7 +125,6 @@ int open_main(int argc, char **argv)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		_exit(pod_main(&plan, &spaces));
 	}
-	close(WORKER);
 	int status;
 	while (waitpid(pod, &status, 0) < 0 && errno == EINTR)
 		;
