@@ -28,23 +28,11 @@ describe('addresses that no build may make a worker talk to, unless the reposito
   });
 });
 
-test.each([
-  ...[
-    '169.254.169.254',
-    '169.254.170.2',
-    'fe80::a9fe:a9fe',
-    'fd00:ec2::254',
-    'fd20:ce::254',
-    '100.100.100.200',
-  ],
-  ...[
-    '168.63.129.16',
-    '::ffff:169.254.169.254',
-    '64:ff9b::169.254.169.254',
-    '2002:a9fe:a9fe::',
-    '::169.254.169.254',
-  ],
-])('%s gives out credentials and is never talked to', (address) => {
+const credentialServices =
+  '169.254.169.254 169.254.170.2 fe80::a9fe:a9fe fd00:ec2::254 fd20:ce::254 100.100.100.200 168.63.129.16 ' +
+  '::ffff:169.254.169.254 64:ff9b::169.254.169.254 2002:a9fe:a9fe:: ::169.254.169.254';
+
+test.each(credentialServices.split(' '))('%s gives out credentials and is never talked to', (address) => {
   expect(isAllowed(address, 'public')).toBe(false);
   expect(isAllowed(address, 'internal')).toBe(false);
 });
