@@ -4,6 +4,7 @@ import type { TSchema } from 'typebox';
 import { Type } from 'typebox';
 import { ArtifactList } from './artifacts.ts';
 import { BuildPage } from './builds.ts';
+import { deliverySchemas } from './deliveries.ts';
 import { eventSchemas } from './events.ts';
 import { Health, Version } from './health.ts';
 import { ProblemDocument, problemResponse } from './problem.ts';
@@ -26,6 +27,7 @@ const components: readonly TSchema[] = [
   Submission,
   Upload,
   Version,
+  ...deliverySchemas,
   ...tokenSchemas,
   ...workerSchemas,
 ];
@@ -50,6 +52,7 @@ export async function describeApi(app: FastifyInstance, version: string): Promis
         { name: 'logs', description: 'What builds wrote.' },
         { name: 'artifacts', description: 'What builds left.' },
         { name: 'uploads', description: 'Working trees.' },
+        { name: 'hooks', description: 'What happens on forges.' },
         { name: 'tokens', description: 'Who may do what.' },
         { name: 'service', description: 'The service itself.' },
       ],

@@ -8,8 +8,10 @@ import { requireTokens } from './auth.ts';
 import { redisReach } from './availability.ts';
 import { defaultPace, guardBodies, type Pace } from './body.ts';
 import { builds } from './builds.ts';
+import { deliveries } from './deliveries.ts';
 import { onFinished } from './finished.ts';
 import { health } from './health.ts';
+import { hooks } from './hooks.ts';
 import { createLogHub } from './hub.ts';
 import { logs } from './logs.ts';
 import { metrics } from './metrics.ts';
@@ -104,7 +106,7 @@ export async function createServer(service: Service, options: ServerOptions): Pr
     );
   });
 
-  for (const resource of [builds, submit, logs, artifacts, uploads, tokens, workers]) resource(app, context);
+  for (const resource of [builds, submit, logs, artifacts, uploads, hooks, deliveries, tokens, workers]) resource(app, context);
   health(app, context, options.version);
   openapi(app);
   const stopCounting = onFinished(service, metrics(app, context));

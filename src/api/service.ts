@@ -2,6 +2,8 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BuildRecord } from '../build.ts';
+import type { Deliveries } from '../deliveries.ts';
+import type { Hooks } from '../hooks.ts';
 import type { LogReader } from '../logs.ts';
 import type { Queue } from '../queue.ts';
 import type { Records } from '../records.ts';
@@ -25,6 +27,8 @@ export interface Service {
   readonly tokens: Tokens;
   readonly repositories: Repositories;
   readonly secrets: Secrets;
+  readonly deliveries: Deliveries;
+  readonly hooks: Hooks;
 }
 
 /** What the resources share besides. */

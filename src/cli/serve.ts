@@ -4,8 +4,10 @@ import { Command, Option } from 'commander';
 import pino, { type Logger } from 'pino';
 import { createServer } from '../api/server.ts';
 import { type Config, loadConfig } from '../config.ts';
+import { openDeliveries } from '../deliveries.ts';
+import { openHooks } from '../hooks.ts';
 import { openLogReader } from '../logs/reader.ts';
-import { openQueue, type Queue } from '../queue.ts';
+import { openQueue } from '../queue.ts';
 import { openRecords, type Records } from '../records.ts';
 import { connectRedis } from '../redis.ts';
 import { openRetention, type Retention } from '../retention.ts';
@@ -49,7 +51,7 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
   const onTrouble = (error: unknown) => logger.warn({ err: error }, 'the queue has trouble');
   const caps = { project: config.projectConcurrency, group: 1 };
   const queue = open.adopt(openQueue(redis, records, { caps, onTrouble }), (each) => each.close());
-  open.defer(tickEverySecond(queue, onTrouble));
+  open.defer(everySecond(() => queue.tick(), onTrouble));
   const retention = open.adopt(openRetention(redis, storage, config.keep), (each) => each.close());
   open.defer(sweepEveryMinute(retention, logger));
   const logs = open.adopt(openLogReader({ redis, storage, records }), (each) => each.close());
@@ -58,6 +60,10 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
   const vault = openVault(config.secretKeyFile);
   const repositories = openRepositories(settings, vault);
   const secrets = openSecrets(settings, vault);
+  const deliveries = openDeliveries(redis);
+  const onHookTrouble = (error: unknown) => logger.warn({ err: error }, 'a delivery is tried again');
+  const hooks = openHooks({ repositories, deliveries, queue, onTrouble: onHookTrouble });
+  open.defer(everySecond(() => hooks.tick(), onHookTrouble));
   const tokens = openTokens(redis);
   if ((await tokens.list()).length === 0) {
     const { token } = placesIn(config.dataDir);
@@ -67,7 +73,7 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
   const { dataDir, uploadMaxBytes, rateLimit } = config;
   const app = open.adopt(
     await createServer(
-      { redis, storage, records, queue, logs, tokens, repositories, secrets },
+      { redis, storage, records, queue, logs, tokens, repositories, secrets, deliveries, hooks },
       { dataDir, version, logger, uploadMaxBytes, rateLimit },
     ),
     (each) => each.close(),
@@ -92,8 +98,8 @@ function signalled(): Promise<NodeJS.Signals> {
   });
 }
 
-function tickEverySecond(queue: Queue, onTrouble: (error: unknown) => void): () => void {
-  const timer = setInterval(() => void queue.tick().catch(onTrouble), 1_000);
+function everySecond(tick: () => Promise<void>, onTrouble: (error: unknown) => void): () => void {
+  const timer = setInterval(() => void tick().catch(onTrouble), 1_000);
   return () => clearInterval(timer);
 }
 

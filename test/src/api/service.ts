@@ -5,6 +5,8 @@ import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { createServer, type ServerOptions } from '../../../src/api/server.ts';
 import type { App, Service } from '../../../src/api/service.ts';
+import { openDeliveries } from '../../../src/deliveries.ts';
+import { openHooks } from '../../../src/hooks.ts';
 import type { LogReader } from '../../../src/logs.ts';
 import { openLogReader } from '../../../src/logs/reader.ts';
 import { openQueue } from '../../../src/queue.ts';
@@ -45,6 +47,9 @@ export async function startService(
   const vault = openVault(keyFile);
   const repositories = openRepositories(settings, vault);
   const secrets = openSecrets(settings, vault);
+  const deliveries = openDeliveries(redis);
+  const onTrouble = (error: unknown) => void logged.push(String(error));
+  const hooks = openHooks({ repositories, deliveries, queue, onTrouble });
   const tokens = openTokens(redis);
   const bearer = { read: '', submit: '', admin: '' };
   for (const scope of ['read', 'submit', 'admin'] as const) {
@@ -59,7 +64,7 @@ export async function startService(
   });
   const reader = openLogReader({ redis, storage, records });
   const logs = options.logs ?? reader;
-  const service = { redis, storage, records, queue, tokens, logs, repositories, secrets };
+  const service = { redis, storage, records, queue, tokens, logs, repositories, secrets, deliveries, hooks };
   const app = await createServer(service, {
     dataDir: directory,
     version: '0.0.0-test',
