@@ -14,14 +14,21 @@ declare module 'fastify' {
   }
 }
 
+interface Gate {
+  readonly tokens: Tokens;
+  readonly reach: Reach;
+  /** Told of each request without a valid token; throws Problem (429) when there are too many. */
+  readonly countStranger: (request: FastifyRequest) => Promise<void>;
+}
+
 const challenge = 'Bearer realm="cofferdam"';
 
 /**
  * Lets a request through when its bearer token (RFC 6750) has the scope that the route names: 401 without a token
- * that is known, 403 without the scope. Runs before the body is read. A route without `config.access` is a mistake
- * and stops the start.
+ * that is known (429 when that is tried too often), 403 without the scope. Runs before the body is read. A route
+ * without `config.access` is a mistake and stops the start.
  */
-export function requireTokens(app: FastifyInstance, tokens: Tokens, reach: Reach): void {
+export function requireTokens(app: FastifyInstance, { tokens, reach, countStranger }: Gate): void {
   app.decorateRequest('token', undefined);
   app.addHook('onRoute', ({ method, url, config }) => {
     if (!config?.access) throw new TypeError(`${String(method)} ${url}: config.access is missing`);
@@ -30,8 +37,14 @@ export function requireTokens(app: FastifyInstance, tokens: Tokens, reach: Reach
     const { access } = request.routeOptions.config;
     if (request.is404 || access === undefined || access === 'none') return;
     const secret = bearer(request);
-    const token = await reach(() => tokens.verify(secret));
+    const token = secret === undefined ? undefined : await reach(() => tokens.verify(secret));
     if (!token) {
+      await countStranger(request);
+      if (secret === undefined) {
+        throw new Problem(401, 'send a token: Authorization: Bearer cof_…', {
+          headers: { 'www-authenticate': challenge },
+        });
+      }
       throw new Problem(401, 'the token is not known, or was revoked', {
         headers: { 'www-authenticate': `${challenge}, error="invalid_token"` },
       });
@@ -51,10 +64,7 @@ export function tokenOf({ token }: FastifyRequest): Token {
   return token;
 }
 
-function bearer(request: FastifyRequest): string {
-  const found = /^Bearer +(cof_[A-Za-z0-9_-]{43}) *$/i.exec(request.headers.authorization ?? '')?.[1];
-  if (found !== undefined) return found;
-  throw new Problem(401, 'send a token: Authorization: Bearer cof_…', {
-    headers: { 'www-authenticate': challenge },
-  });
+/** The token that a request shows; undefined: it has none, or what cannot be one. */
+function bearer(request: FastifyRequest): string | undefined {
+  return /^Bearer +(cof_[A-Za-z0-9_-]{43}) *$/i.exec(request.headers.authorization ?? '')?.[1];
 }

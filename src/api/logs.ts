@@ -6,7 +6,7 @@ import { type LogFormat, parseEventId } from './entry.ts';
 import { BuildEvent } from './events.ts';
 import { endId } from './follow.ts';
 import { negotiate } from './negotiation.ts';
-import { Problem } from './problem.ts';
+import { Problem, problemResponse } from './problem.ts';
 import { named } from './schema.ts';
 import type { App, Context } from './service.ts';
 import { openStream } from './stream.ts';
@@ -73,6 +73,7 @@ export function logs(app: App, context: Context): void {
             },
           },
           204: Type.Null({ description: 'Last-Event-ID was that of `end`: there is nothing more.' }),
+          410: problemResponse('The log is gone from the storage. The events say it themselves.'),
           206: { description: 'The range that was asked for.', content: { 'text/plain': { schema: Bytes } } },
         },
       },

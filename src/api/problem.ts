@@ -7,6 +7,7 @@ import { IdempotencyError } from '../queue/idempotency.ts';
 import { QueueStateLostError } from '../queue/scripts.ts';
 import { RetryError } from '../queue.ts';
 import { BuildFilterError } from '../records/indexes.ts';
+import { StorageMissing } from '../storage/missing.ts';
 import { UploadGoingError } from '../uploads.ts';
 import { named } from './schema.ts';
 import { ProblemPlace, placesOf } from './validation.ts';
@@ -106,6 +107,9 @@ function problemOf(error: unknown): Problem {
   }
   if (error instanceof UploadGoingError) {
     return new Problem(503, error.message, { headers: { 'retry-after': '2' }, cause: error });
+  }
+  if (error instanceof StorageMissing) {
+    return new Problem(410, 'the storage does not have it any more', { cause: error });
   }
   if (error instanceof BuildFilterError) return new Problem(400, error.message, { cause: error });
   if (!(error instanceof Error)) return internal(error);

@@ -34,7 +34,7 @@ export interface ServerOptions {
   readonly version: string;
   readonly logger: Logger;
   readonly uploadMaxBytes: number;
-  /** Requests a minute for each token. */
+  /** Requests a minute for each token, and for each address without a valid one. */
   readonly rateLimit: number;
   readonly pace?: Pace;
   /** How long a stream may be silent; default 15 s. */
@@ -96,8 +96,8 @@ export async function createServer(service: Service, options: ServerOptions): Pr
   };
   guardBodies(app, options.pace ?? defaultPace);
   await describeApi(app, options.version);
-  requireTokens(app, service.tokens, reach);
-  await limitRates(app, options.rateLimit);
+  const countStranger = await limitRates(app, options.rateLimit);
+  requireTokens(app, { tokens: service.tokens, reach, countStranger });
   app.setNotFoundHandler((request, reply) => {
     sendProblem(
       new Problem(404, `there is no ${request.method} ${request.url.slice(0, 200)}`),

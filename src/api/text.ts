@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
-import type { BuildRecord } from '../build.ts';
+import { bytesSoFar } from '../logs/stream.ts';
 import type { StoredBuild } from '../records.ts';
 import { Problem } from './problem.ts';
 import { type ByteRange, parseRange } from './range.ts';
@@ -15,7 +15,7 @@ interface TextRequest {
   readonly follow: boolean;
 }
 
-/** A log as text/plain: exactly the bytes of one attempt, the last or the one that runs. Throws Problem (416). */
+/** A log as text/plain: exactly the bytes of one attempt, the last or the one that runs. Throws Problem (410, 416). */
 export async function sendText(
   context: Context,
   { record }: StoredBuild,
@@ -29,7 +29,10 @@ export async function sendText(
 
   const key = finished && record.storage ? `${record.storage.prefix}log` : undefined;
   const archived = key === undefined ? undefined : await context.storage.head(key);
-  const total = archived?.bytes ?? (await bytesInRedis(context, record));
+  const total = archived?.bytes ?? (await context.reach(() => bytesSoFar(context.redis, record)));
+  if (finished && !archived && total < record.log.bytes - record.log.cutBytes) {
+    throw new Problem(410, 'the log of this build is gone from the storage');
+  }
   const wanted = parseRange(range, total);
   if (wanted === 'unsatisfiable') {
     const headers = { 'content-range': `bytes */${total}` };
@@ -45,13 +48,6 @@ export async function sendText(
   const from = { attempt, offset: start };
   const log = openStream(context, record, { format: 'plain', from }, reply);
   return reply.send(Readable.from(between(log, { start, end }), { objectMode: false }));
-}
-
-/** How much of an attempt's log there is by now: the newest entry of its stream (src/logs/stream.ts) is named by it. */
-async function bytesInRedis({ redis, reach }: Context, { id, attempt }: BuildRecord): Promise<number> {
-  const key = `${redis.prefix}log:${id}:${attempt}`;
-  const [newest] = await reach(() => redis.client.xrevrange(key, '+', '-', 'COUNT', 1));
-  return Number.parseInt(newest?.[0] ?? '0', 10);
 }
 
 async function* between(chunks: AsyncIterable<Buffer>, { start, end }: ByteRange): AsyncGenerator<Buffer> {

@@ -8,6 +8,7 @@ import { type ImageStore, imageStore, type ListedImage } from '../../runtime/ima
 import { loadConfig } from '../config.ts';
 import { UsageError } from '../usage.ts';
 import { size } from './format.ts';
+import { table } from './table.ts';
 
 interface Json {
   readonly json?: true;
@@ -68,7 +69,7 @@ async function importImage(name: string, path: string, { json }: Json): Promise<
 
 async function list({ json }: Json): Promise<void> {
   const images = await withStore((store) => store.list());
-  process.stdout.write(json ? `${JSON.stringify(images)}\n` : table(images));
+  process.stdout.write(json ? `${JSON.stringify(images)}\n` : describe(images));
 }
 
 async function remove(refs: readonly string[], { json }: Json): Promise<void> {
@@ -130,7 +131,7 @@ function showRemoved(removed: Removed, json: true | undefined): void {
   process.stdout.write(`removed ${removed.images.length} images and ${removed.layers} layers\n`);
 }
 
-function table(images: readonly ListedImage[]): string {
+function describe(images: readonly ListedImage[]): string {
   const rows = images.map(({ ref, digest, bytes, layers, createdAt, usedAt }) => [
     ref ?? '(no name)',
     digest.slice('sha256:'.length).slice(0, 12),
@@ -139,17 +140,7 @@ function table(images: readonly ListedImage[]): string {
     minute(createdAt),
     minute(usedAt),
   ]);
-  const all = [['IMAGE', 'DIGEST', 'SIZE', 'LAYERS', 'CREATED', 'USED'], ...rows];
-  const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];
-  return all
-    .map(
-      (row) =>
-        `${row
-          .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
+  return table(['IMAGE', 'DIGEST', 'SIZE', 'LAYERS', 'CREATED', 'USED'], rows);
 }
 
 /** `2026-01-31 12:05`, UTC. */

@@ -18,6 +18,7 @@ import { statusCode } from './exit.ts';
 import { UsageError } from '../usage.ts';
 import { createOutput } from './output.ts';
 import { createScreen } from './screen.ts';
+import { collectPairs } from './words.ts';
 
 interface RunOptions {
   readonly workflow?: string;
@@ -47,7 +48,7 @@ export function command(): Command {
     .option('-i, --image <ref>', 'run one command in this image; the command follows --')
     .addOption(
       new Option('-e, --env <key=value>', 'set a variable for all steps; may be repeated')
-        .argParser(collectEnv)
+        .argParser(collectPairs('--env'))
         .default({}, 'none'),
     )
     .option('-a, --artifacts <dir>', 'keep artifacts in this directory')
@@ -124,7 +125,7 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
 /** Splits `[DIR] -- CMD…`: commander drops the `--`, the raw words still have it. */
 function operands(
   words: readonly string[],
-  { image, workflow }: RunOptions,
+  { image, workflow, artifacts }: RunOptions,
   raw: readonly string[],
 ): { directory: string; args: readonly string[] } {
   const dash = raw.indexOf('--');
@@ -136,6 +137,11 @@ function operands(
   }
   if (image !== undefined && workflow !== undefined)
     throw new UsageError('choose --image or --workflow, not both');
+  if (image !== undefined && artifacts !== undefined) {
+    throw new UsageError(
+      '--image keeps no artifacts: nothing says which files they are; write a workflow that names them in artifacts:',
+    );
+  }
   if (before.length > 1) {
     throw new UsageError(`one directory at a time, not ${before.join(' ')}; a command goes after --`);
   }
@@ -180,12 +186,6 @@ function withOptions(plan: Plan, { env, timeout }: RunOptions): Plan {
     steps: [add(first), ...others.map(add)],
     ...(timeout !== undefined && { timeoutMs: checkedDuration(timeout) }),
   };
-}
-
-function collectEnv(pair: string, before: Readonly<Record<string, string>>): Record<string, string> {
-  const at = pair.indexOf('=');
-  if (at < 1) throw new UsageError(`--env takes KEY=VALUE, not '${pair}'`);
-  return { ...before, [pair.slice(0, at)]: pair.slice(at + 1) };
 }
 
 /** In the bounds that a workflow's timeout has; setTimeout() would take more than 596 h for 1 ms. */

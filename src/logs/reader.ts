@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { BuildRecord } from '../build.ts';
 import { type LogEntry, LogMissing, type LogPosition, type LogReader, LogRestarted } from '../logs.ts';
+import { parseOwn } from '../records/json.ts';
 import type { Records } from '../records.ts';
 import { attemptPrefix } from '../records/stored.ts';
 import type { RedisHandle } from '../redis.ts';
@@ -37,6 +39,14 @@ export function openLogReader({ redis, storage, records }: LogReaderOptions): Lo
       queued: status === 'queued',
       ended: status !== 'queued' && status !== 'running',
     };
+  };
+
+  /** How long the log of an ended build is, as its record says; a log that is shorter has lost its end. */
+  const promisedBytes = async (id: string): Promise<number> => {
+    const text = await connection.hget(`${redis.prefix}b:${id}`, 'record');
+    if (text === null) return 0;
+    const { log } = parseOwn<BuildRecord>(text);
+    return log.bytes - log.cutBytes;
   };
 
   /** Some entries from a byte on, none when there is nothing after it; undefined: they are on the move, or lost. */
@@ -89,7 +99,10 @@ export function openLogReader({ redis, storage, records }: LogReaderOptions): Lo
           await sleep(20);
         } else lostAt = undefined;
         if (entries?.length !== 0) continue;
-        if (ended) return;
+        if (ended) {
+          if (offset < (await promisedBytes(id))) throw lost(id, attempt, offset);
+          return;
+        }
         const state = await stateOf(id);
         if (state.attempt > attempt) throw new LogRestarted(id, state.attempt);
         // All that there will be was written before: look once more.

@@ -83,6 +83,15 @@ export async function readEntries(
   });
 }
 
+/** How many bytes an attempt's log has by now; 0 also when Redis has nothing of it any more. */
+export async function bytesSoFar(
+  { client, prefix }: RedisHandle,
+  { id, attempt }: Pick<Fence, 'id' | 'attempt'>,
+): Promise<number> {
+  const [newest] = await client.xrevrange(streamKey(prefix, id, attempt), '+', '-', 'COUNT', 1);
+  return Number.parseInt(newest?.[0] ?? '0', 10);
+}
+
 /** Lets a finished log go after a while. */
 export async function expireStream(
   { client, prefix }: RedisHandle,

@@ -30,6 +30,18 @@ describe('the machine of cofferdam up', () => {
     expect(readFileSync(token, 'utf8')).toMatch(/^cof_[\w-]{43}\n$/);
   });
 
+  test('keeps the memory of its API low', async () => {
+    const [serve = 0] = await site.processes('serve');
+    const environment = readFileSync(`/proc/${serve}/environ`, 'utf8').split('\0');
+    expect(environment).toEqual(
+      expect.arrayContaining([
+        'MALLOC_ARENA_MAX=2',
+        'MALLOC_TRIM_THRESHOLD_=131072',
+        'MALLOC_MMAP_THRESHOLD_=65536',
+      ]),
+    );
+  });
+
   test('has one up at a time', async () => {
     const second = await site.command('up');
     expect(second).toMatchObject({ code: 2, stdout: '' });

@@ -102,6 +102,15 @@ async function finished(chunks: readonly (Buffer | string)[]): Promise<string> {
   return id;
 }
 
+/** Takes away everything of a finished build's log. */
+async function lose(id: string): Promise<void> {
+  const { redis: handle, storage } = service;
+  const key = `${handle.prefix}b:${id}`;
+  await until(async () => (await handle.client.hget(key, 'at')) === 'archived');
+  await storage.removeAll(`builds/${id}/attempts/`);
+  await handle.client.del(`${handle.prefix}log:${id}:1`);
+}
+
 describe('text/event-stream', () => {
   test('follows a build from the queue to its end', async () => {
     const id = await submit();
@@ -371,6 +380,25 @@ describe('text/plain', () => {
     ]);
     resolve();
     expect(await following).toBe('first\nsecond\n');
+  });
+
+  test.each([[{}], [{ range: 'bytes=0-1' }]])('is 410 when the storage has lost it: %j', async (headers) => {
+    const id = await finished(['some bytes']);
+    await lose(id);
+    const response = await get(id, { accept: 'text/plain', ...headers });
+    expect(response.status).toBe(410);
+    expect(await response.json()).toMatchObject({ detail: expect.stringContaining('is gone') });
+    const told = await events(await get(id, sse));
+    expect(logsOf(told)).toEqual([]);
+    expect(told.filter(({ type }) => type === 'gap')).toHaveLength(1);
+    expect(told.at(-1)).toMatchObject({ type: 'end', record: { status: 'passed' } });
+  });
+
+  test('of a build that wrote nothing is empty, also in storage', async () => {
+    const id = await finished([]);
+    const response = await get(id, { accept: 'text/plain' });
+    expect([response.status, await response.text()]).toEqual([200, '']);
+    expect(await events(await get(id, sse))).not.toContainEqual(expect.objectContaining({ type: 'gap' }));
   });
 
   test('of a build that waits is empty', async () => {

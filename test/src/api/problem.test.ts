@@ -179,6 +179,30 @@ describe('request ids', () => {
 });
 
 describe('rate limits', () => {
+  test.each([
+    ['no token', undefined],
+    ['what is no token', 'Bearer x'],
+    ['a token nobody has', `Bearer cof_${'a'.repeat(43)}`],
+  ])('hold for an address with %s, and for nobody else there', async (_what, authorization) => {
+    const limited = await startService(await redis.connect(), { rateLimit: 3 });
+    try {
+      const ask = (remoteAddress: string, header = authorization) =>
+        limited.app.inject({
+          url: '/v1/queue',
+          remoteAddress,
+          headers: header === undefined ? {} : { authorization: header },
+        });
+      for (let i = 0; i < 3; i++) expect((await ask('192.0.2.1')).statusCode).toBe(401);
+      const refused = await ask('192.0.2.1');
+      expect([refused.statusCode, refused.headers['retry-after']]).toEqual([429, '60']);
+      expect(refused.json()).toMatchObject({ detail: expect.stringContaining('more than 3 requests') });
+      expect((await ask('192.0.2.2')).statusCode).toBe(401);
+      expect((await ask('192.0.2.1', limited.bearer.read)).statusCode).toBe(200);
+    } finally {
+      await limited.stop();
+    }
+  });
+
   test('say what is left, and when it starts again, token by token', async () => {
     const limited = await startService(await redis.connect(), { rateLimit: 3 });
     try {

@@ -108,6 +108,11 @@ describe('what is wrong with the command line or the workflow: exit code 2, and 
     ['no image', command, 'a command after -- needs --image REF'],
     ['no image, with DIR', ['.', ...command], 'a command after -- needs --image REF'],
     ['both', ['--image', image, '-w', 'w', ...command], 'choose --image or --workflow, not both'],
+    [
+      'artifacts of a command',
+      ['--image', image, '--artifacts', 'out', ...command],
+      '--image keeps no artifacts: nothing says which files they are; write a workflow ',
+    ],
     ['no variable', ['--env', 'X'], "--env takes KEY=VALUE, not 'X'"],
     ['no duration', ['--timeout', '1d', '--image', image, ...command], '--timeout takes 1s to 168h, '],
     ['too long', ['--timeout', '169h', '--image', image, ...command], '--timeout takes 1s to 168h, '],
@@ -119,11 +124,11 @@ describe('what is wrong with the command line or the workflow: exit code 2, and 
     ['no such file', ['--workflow', 'none.yaml'], 'cannot read the workflow file none.yaml: ENOENT'],
     [
       'artifacts cannot be kept',
-      ['--artifacts', 'file/out', '--image', image, ...command],
+      ['--artifacts', 'file/out', '--workflow', 'ci.yaml'],
       '--artifacts file/out cannot be made: ENOTDIR',
     ],
   ])('%s', async (_, args, message) => {
-    source.write({ file: '' });
+    source.write({ file: '', 'ci.yaml': 'steps: [{ name: a, image: a, commands: [a] }]' });
     expect(await refused('run', ...args)).toContain(`cofferdam: ${message}`);
   });
 

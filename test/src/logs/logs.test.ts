@@ -193,6 +193,23 @@ describe('a log', () => {
     }
   });
 
+  test('that has lost its end says so, after what there is', async () => {
+    const lab = makeLab(redis);
+    const fence = await lab.begin(newId());
+    const log = lab.writer(fence);
+    await log.append('only', Buffer.from('0123456789'));
+    await log.close();
+    const record = { log: { bytes: 100, truncated: true, cutBytes: 80 } };
+    await redis.client.hset(`${redis.prefix}b:${fence.id}`, 'record', JSON.stringify(record));
+    await lab.end(fence.id, 'passed');
+    const found: LogEntry[] = [];
+    const reading = async () => {
+      for await (const entry of lab.logs.read(fence.id, 0)) found.push(entry);
+    };
+    await expect(reading()).rejects.toThrow(`attempt 1, is gone from byte 10 on`);
+    expect(bytesOf(found).toString()).toBe('0123456789');
+  });
+
   test('of a build that nobody knows is missing', async () => {
     await expect(makeLab(redis).read('none')).rejects.toThrow(LogMissing);
   });
