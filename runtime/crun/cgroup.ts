@@ -31,10 +31,14 @@ export interface CgroupPlan {
   readonly join: readonly string[];
 }
 
-export interface Counters {
+/** What makes a verdict. */
+export interface Refusals {
   readonly oomKills: number;
   /** Times that the pids limit refused a fork. */
   readonly pidsRefused: number;
+}
+
+export interface Consumption {
   readonly memoryPeakBytes: number;
   readonly cpuSeconds: number;
 }
@@ -128,31 +132,37 @@ function optional(probe: string, file: string, value: string): (readonly [string
   return existsSync(probe) ? [[file, value]] : [];
 }
 
-/** What the kernel counted for a build. Throws when its cgroups are gone. */
-export function readCounters(tree: CgroupTree, id: string): Counters {
-  const read = (controller: Controller, file: string) =>
-    readFileSync(join(tree.parents[controller], id, file), 'utf8');
-  const field = (text: string, name: string) =>
-    Number(text.match(new RegExp(`^${name} (\\d+)`, 'm'))?.[1] ?? 0);
-  const pidsRefused = field(read('pids', 'pids.events'), 'max');
+/** What the kernel refused to a build so far. Throws when its cgroups are gone. */
+export function readRefusals(tree: CgroupTree, id: string): Refusals {
+  const events = tree.version === 2 ? 'memory.events' : 'memory.oom_control';
+  return {
+    oomKills: field(read(tree, id, 'memory', events), 'oom_kill'),
+    pidsRefused: field(read(tree, id, 'pids', 'pids.events'), 'max'),
+  };
+}
+
+/** What a build used so far. Throws when its cgroups are gone. */
+export function readConsumption(tree: CgroupTree, id: string): Consumption {
   if (tree.version === 2) {
-    const peak = join(tree.parents.memory, id, 'memory.peak');
+    // memory.peak is of Linux 5.19.
+    const peak = existsSync(join(tree.parents.memory, id, 'memory.peak')) ? 'memory.peak' : 'memory.current';
     return {
-      oomKills: field(read('memory', 'memory.events'), 'oom_kill'),
-      pidsRefused,
-      // memory.peak is of Linux 5.19.
-      memoryPeakBytes: Number(
-        existsSync(peak) ? readFileSync(peak, 'utf8') : read('memory', 'memory.current'),
-      ),
-      cpuSeconds: field(read('cpu', 'cpu.stat'), 'usage_usec') / 1e6,
+      memoryPeakBytes: Number(read(tree, id, 'memory', peak)),
+      cpuSeconds: field(read(tree, id, 'cpu', 'cpu.stat'), 'usage_usec') / 1e6,
     };
   }
   return {
-    oomKills: field(read('memory', 'memory.oom_control'), 'oom_kill'),
-    pidsRefused,
-    memoryPeakBytes: Number(read('memory', 'memory.max_usage_in_bytes')),
-    cpuSeconds: Number(read('cpuacct', 'cpuacct.usage')) / 1e9,
+    memoryPeakBytes: Number(read(tree, id, 'memory', 'memory.max_usage_in_bytes')),
+    cpuSeconds: Number(read(tree, id, 'cpuacct', 'cpuacct.usage')) / 1e9,
   };
+}
+
+function read(tree: CgroupTree, id: string, controller: Controller, file: string): string {
+  return readFileSync(join(tree.parents[controller], id, file), 'utf8');
+}
+
+function field(text: string, name: string): number {
+  return Number(text.match(new RegExp(`^${name} (\\d+)`, 'm'))?.[1] ?? 0);
 }
 
 const staleAfterMs = 3_600_000;

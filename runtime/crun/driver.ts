@@ -49,7 +49,7 @@ export function crunDriver(options: CrunOptions): SandboxDriver {
   const spawner = createSpawner(options.holder);
   sweepCgroups(cgroups);
 
-  const config = (openFiles: number, workspace: { path: string; access: 'rw' | 'ro' }, root: Root) =>
+  const makeConfig = (openFiles: number, workspace: { path: string; access: 'rw' | 'ro' }, root: Root) =>
     JSON.stringify(
       containerSpec(
         {
@@ -63,7 +63,15 @@ export function crunDriver(options: CrunOptions): SandboxDriver {
         root,
       ),
     );
-  const reader = config(readerFiles, { path: '/workspace', access: 'ro' }, 'readonly');
+  /** Most builds ask for the same. */
+  let last = { openFiles: 0, path: '', config: '' };
+  const configFor = (openFiles: number, path: string): string => {
+    if (last.openFiles !== openFiles || last.path !== path) {
+      last = { openFiles, path, config: makeConfig(openFiles, { path, access: 'rw' }, 'writable') };
+    }
+    return last.config;
+  };
+  const reader = makeConfig(readerFiles, { path: '/workspace', access: 'ro' }, 'readonly');
 
   return {
     open: (spec) => {
@@ -74,7 +82,7 @@ export function crunDriver(options: CrunOptions): SandboxDriver {
         cgroups,
         layersDir: options.layersDir,
         configs: {
-          build: config(spec.limits.openFiles, { path: spec.workspace.path, access: 'rw' }, 'writable'),
+          build: configFor(spec.limits.openFiles, spec.workspace.path),
           reader,
         },
         prepared: [prepareDisk(disk, spec.limits), spawner.ready()].filter((work) => work !== undefined),

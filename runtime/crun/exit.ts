@@ -1,8 +1,6 @@
 import type { Exit } from '../sandbox.ts';
-import type { Counters } from './cgroup.ts';
+import type { Refusals } from './cgroup.ts';
 import type { CommandEnd } from './holder.ts';
-
-export type Verdict = Pick<Counters, 'oomKills' | 'pidsRefused'>;
 
 /** Below this much free, a disk is full: what was asked for did not fit into the rest. */
 const fullBytes = 256 * 1024;
@@ -12,7 +10,7 @@ const fullInodes = 2;
  * Why a command ended. The counters of memory and pids stand whatever the exit code says: a shell goes on after the
  * kernel killed its child, and exits 0. The kernel counts no ENOSPC, so a full disk is a reason only for a failure.
  */
-export function exitOf(end: CommandEnd, before: Verdict, after: Verdict): Exit {
+export function exitOf(end: CommandEnd, before: Refusals, after: Refusals): Exit {
   const code = exitCodeOf(end.status);
   if (after.oomKills > before.oomKills) return { reason: 'oom', code };
   if (after.pidsRefused > before.pidsRefused) return { reason: 'pids', code };

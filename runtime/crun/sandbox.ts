@@ -12,8 +12,8 @@ import {
   type SandboxSpec,
   type Sink,
 } from '../sandbox.ts';
-import { type CgroupTree, type Counters, readCounters } from './cgroup.ts';
-import { exitOf, type Verdict } from './exit.ts';
+import { type CgroupTree, readConsumption, readRefusals, type Refusals } from './cgroup.ts';
+import { exitOf } from './exit.ts';
 import { listFiles, readFiles } from './files.ts';
 import { type CommandEnd, type Holder, startHolder } from './holder.ts';
 import { initPath } from './spec.ts';
@@ -60,7 +60,7 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
   let failure: SandboxError | undefined;
   let diskPeakBytes = 0;
   let nextId = 1;
-  let verdict: Verdict = { oomKills: 0, pidsRefused: 0 };
+  let refused: Refusals = { oomKills: 0, pidsRefused: 0 };
 
   const send = (...words: readonly string[]) => {
     if (holder) holder.send(...words);
@@ -162,20 +162,19 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
       throw new SandboxError('collect', `reading the workspace failed (status ${end.status})`);
   };
 
-  const counters = (): Counters => {
+  const counted = <Counters>(read: (tree: CgroupTree, id: string) => Counters): Counters => {
     if (failure) throw failure;
     try {
-      return readCounters(parts.cgroups, spec.id);
+      return read(parts.cgroups, spec.id);
     } catch (error) {
       throw new SandboxError('run', `the cgroups of sandbox ${spec.id} are gone`, { cause: error });
     }
   };
 
   const judge = (end: CommandEnd): Exit => {
-    const now = counters();
-    const exit = exitOf(end, verdict, now);
-    verdict = now;
-    return exit;
+    const before = refused;
+    refused = counted(readRefusals);
+    return exitOf(end, before, refused);
   };
 
   return {
@@ -202,8 +201,7 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
       usages.push(usage);
       send('usage');
       diskPeakBytes = Math.max(diskPeakBytes, await usage.promise);
-      const { cpuSeconds, memoryPeakBytes } = counters();
-      return { cpuSeconds, memoryPeakBytes, diskPeakBytes };
+      return { ...counted(readConsumption), diskPeakBytes };
     },
     destroy: async () => {
       if (state === 'open') {

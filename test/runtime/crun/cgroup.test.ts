@@ -15,7 +15,8 @@ import {
   CgroupError,
   cgroupPlan,
   cgroupTree,
-  readCounters,
+  readConsumption,
+  readRefusals,
   sweepCgroups,
 } from '../../../runtime/crun/cgroup.ts';
 import { smallLimits } from './lab.ts';
@@ -93,12 +94,8 @@ describe('on cgroup v2', () => {
       'cofferdam/b1/pids.events': 'max 3\n',
       'cofferdam/b1/cpu.stat': 'usage_usec 2500000\nuser_usec 1\n',
     });
-    expect(readCounters(cgroupTree(root), 'b1')).toEqual({
-      oomKills: 2,
-      pidsRefused: 3,
-      memoryPeakBytes,
-      cpuSeconds: 2.5,
-    });
+    expect(readRefusals(cgroupTree(root), 'b1')).toEqual({ oomKills: 2, pidsRefused: 3 });
+    expect(readConsumption(cgroupTree(root), 'b1')).toEqual({ memoryPeakBytes, cpuSeconds: 2.5 });
   });
 
   test('a missing controller is named', () => {
@@ -151,9 +148,11 @@ describe.each([
       'pids/cofferdam/b1/pids.events': 'max 3\n',
       'cpuacct/cofferdam/b1/cpuacct.usage': '2500000000\n',
     });
-    const counters = { oomKills: 2, pidsRefused: 3, memoryPeakBytes: 300, cpuSeconds: 2.5 };
-    expect(readCounters(cgroupTree(root), 'b1')).toEqual(counters);
-    expect(() => readCounters(cgroupTree(root), 'other')).toThrow(/ENOENT/);
+    expect(readRefusals(cgroupTree(root), 'b1')).toEqual({ oomKills: 2, pidsRefused: 3 });
+    expect(readConsumption(cgroupTree(root), 'b1')).toEqual({ memoryPeakBytes: 300, cpuSeconds: 2.5 });
+    for (const read of [readRefusals, readConsumption]) {
+      expect(() => read(cgroupTree(root), 'other')).toThrow(/ENOENT/);
+    }
   });
 
   test('a missing controller is named', () => {
