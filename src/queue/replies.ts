@@ -31,7 +31,8 @@ export interface Replies {
     version: number,
     build: string,
     accepted: string,
-    tries: number,
+    failed: number,
+    denied: number,
   ])[];
   readonly settleReport: 0 | 1;
   /** JSON. */

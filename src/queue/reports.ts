@@ -11,8 +11,9 @@ export interface Report {
   readonly build: string;
   /** What the forge accepted of this build; undefined: nothing yet. */
   readonly accepted: Status | undefined;
-  /** How often the present state could not be told. */
-  readonly tries: number;
+  /** How often the forge failed to take the present state, and how often it denied it. */
+  readonly failed: number;
+  readonly denied: number;
   readonly version: number;
   readonly lease: string;
 }
@@ -22,7 +23,7 @@ export type Settled =
   | { readonly kind: 'told'; readonly status: Status }
   /** There was nothing (more) to tell. */
   | { readonly kind: 'nothing' }
-  | { readonly kind: 'failed'; readonly afterMs: number }
+  | { readonly kind: 'failed' | 'denied'; readonly afterMs: number }
   /** It was not tried: the forge is left alone for a while. */
   | { readonly kind: 'resting'; readonly afterMs: number }
   /** Given up; the record of the build says why. */
@@ -41,13 +42,14 @@ export function createReports(call: Call): Reports {
     take: async (most, leaseMs) => {
       const lease = randomBytes(9).toString('base64url');
       const taken = await call('takeReports', most, leaseMs, lease);
-      return taken.map(([commit, version, build, last, tries]) => {
+      return taken.map(([commit, version, build, last, failed, denied]) => {
         const [by, status = ''] = last.split(' ');
         return {
           commit,
           build,
           accepted: by === build ? parseStatus(status) : undefined,
-          tries,
+          failed,
+          denied,
           version,
           lease,
         };
