@@ -82,15 +82,15 @@ export interface Repositories {
   /** By name. */
   list(): Promise<Repository[]>;
   /**
-   * Replaces what it says, and its keys when `keys` gives others, as one step; undefined: there is none of that name.
-   * Both may be called again. Throws VaultError.
+   * Replaces it, and its keys when they are given, as one step; undefined: there is none of that name. `make` may be
+   * called again. Throws VaultError when keys are asked for or given, and what `make` throws.
    */
   change(
     name: string,
-    change: {
-      readonly repository?: (old: Repository) => Repository;
-      readonly keys?: (old: RepositoryKeys) => RepositoryKeys;
-    },
+    make: (
+      old: Repository,
+      keys: () => RepositoryKeys,
+    ) => { readonly repository: Repository; readonly keys?: RepositoryKeys },
   ): Promise<Repository | undefined>;
   /** Throws VaultError. */
   keys(name: string): Promise<RepositoryKeys | undefined>;
@@ -123,12 +123,14 @@ export function openRepositories(settings: Settings, vault: Vault): Repositories
     get: async (name) => (await entry(name))?.repository,
     list: async () =>
       [...(await settings.all(kind)).values()].map((text) => parseOwn<Entry>(text).repository),
-    change: async (name, change) => {
+    change: async (name, make) => {
       const text = await settings.change(kind, idOf(name), (old) => {
         const before = parseOwn<Entry>(old);
-        const repository = change.repository?.(before.repository) ?? before.repository;
-        const sealed = change.keys ? seal(name, change.keys(open(before))) : before.sealed;
-        return JSON.stringify({ repository, sealed } satisfies Entry);
+        const { repository, keys } = make(before.repository, () => open(before));
+        return JSON.stringify({
+          repository,
+          sealed: keys ? seal(name, keys) : before.sealed,
+        } satisfies Entry);
       });
       return text === undefined ? undefined : parseOwn<Entry>(text).repository;
     },

@@ -9,6 +9,8 @@ import { eventSchemas } from './events.ts';
 import { Health, Version } from './health.ts';
 import { ProblemDocument, problemResponse } from './problem.ts';
 import { recordSchemas } from './record.ts';
+import { repositorySchemas } from './repository.ts';
+import { secretSchemas } from './secrets.ts';
 import type { App } from './service.ts';
 import { Submission } from './submission.ts';
 import { tokenSchemas } from './tokens.ts';
@@ -29,6 +31,8 @@ const components: readonly TSchema[] = [
   Version,
   ...deliverySchemas,
   ...tokenSchemas,
+  ...repositorySchemas,
+  ...secretSchemas,
   ...workerSchemas,
 ];
 
@@ -53,6 +57,8 @@ export async function describeApi(app: FastifyInstance, version: string): Promis
         { name: 'artifacts', description: 'What builds left.' },
         { name: 'uploads', description: 'Working trees.' },
         { name: 'hooks', description: 'What happens on forges.' },
+        { name: 'repositories', description: 'What git servers and forges have.' },
+        { name: 'secrets', description: 'What builds may have; values go in and never come out.' },
         { name: 'tokens', description: 'Who may do what.' },
         { name: 'service', description: 'The service itself.' },
       ],

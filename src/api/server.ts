@@ -20,12 +20,16 @@ import { answerError, answerMalformed, Problem, sendProblem } from './problem.ts
 import { limitRates } from './rate.ts';
 import type { App, Context, Service } from './service.ts';
 import { closeGracefully } from './closing.ts';
+import { publicUrlOf } from './public-url.ts';
+import { repositories } from './repositories.ts';
+import { secrets } from './secrets.ts';
 import { submit } from './submit.ts';
 import { tarTypes } from './tarball.ts';
 import { tokens } from './tokens.ts';
 import { uploads } from './uploads.ts';
 import { validatorCompiler } from './validation.ts';
 import { watchRecords } from './watch.ts';
+import { webhookSecret } from './webhook-secret.ts';
 import { workers } from './workers.ts';
 
 export interface ServerOptions {
@@ -37,6 +41,8 @@ export interface ServerOptions {
   /** Requests a minute for each token, and for each address without a valid one. */
   readonly rateLimit: number;
   readonly pace?: Pace;
+  /** Where others reach the API; default: where it listens. */
+  readonly publicUrl?: string | undefined;
   /** How long a stream may be silent; default 15 s. */
   readonly heartbeatMs?: number;
   /** How long close() waits for requests under way; default 10 s. Streams end at once. */
@@ -90,6 +96,7 @@ export async function createServer(service: Service, options: ServerOptions): Pr
     streams: closeGracefully(app, options.graceMs ?? 10_000),
     hub: createLogHub(service.logs),
     watch: watchRecords(service.records),
+    publicUrl: () => options.publicUrl ?? publicUrlOf(app.server.address()),
     spoolDir: join(options.dataDir, 'spool'),
     uploadMaxBytes: options.uploadMaxBytes,
     heartbeatMs: options.heartbeatMs ?? 15_000,
@@ -106,7 +113,21 @@ export async function createServer(service: Service, options: ServerOptions): Pr
     );
   });
 
-  for (const resource of [builds, submit, logs, artifacts, uploads, hooks, deliveries, tokens, workers]) resource(app, context);
+  for (const resource of [
+    builds,
+    submit,
+    logs,
+    artifacts,
+    uploads,
+    hooks,
+    deliveries,
+    tokens,
+    workers,
+    repositories,
+    webhookSecret,
+    secrets,
+  ])
+    resource(app, context);
   health(app, context, options.version);
   openapi(app);
   const stopCounting = onFinished(service, metrics(app, context));

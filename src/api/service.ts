@@ -37,6 +37,8 @@ export interface Context extends Service {
   readonly streams: Streams;
   readonly hub: LogHub;
   readonly watch: (first: BuildRecord, wake: () => void) => RecordView;
+  /** Where users and forges reach the API; without a slash at the end. */
+  readonly publicUrl: () => string;
   readonly spoolDir: string;
   readonly uploadMaxBytes: number;
   readonly heartbeatMs: number;

@@ -13,7 +13,7 @@ const line = (maxLength: number, description?: string) =>
     ...(description !== undefined && { description }),
   });
 
-const Labels = Type.Unsafe<Record<string, string>>({
+export const Labels = Type.Unsafe<Record<string, string>>({
   type: 'object',
   description: 'What a worker must have, such as `arch: arm64`.',
   additionalProperties: { type: 'string', pattern: '^[A-Za-z0-9._/-]{1,100}$' },
@@ -22,7 +22,7 @@ const Labels = Type.Unsafe<Record<string, string>>({
 });
 
 /** One environment entry cannot exceed 128 KiB (MAX_ARG_STRLEN of Linux); 32,000 characters never do. */
-const Environment = Type.Unsafe<Record<string, string>>({
+export const Environment = Type.Unsafe<Record<string, string>>({
   type: 'object',
   description: "Added to each step's environment.",
   additionalProperties: { type: 'string', pattern: '^[^\\u0000]*$', maxLength: 32_000 },
@@ -30,9 +30,15 @@ const Environment = Type.Unsafe<Record<string, string>>({
   maxProperties: 1000,
 });
 
+export const Priority = Type.Integer({
+  minimum: 0,
+  maximum: 9,
+  description: '9 goes first, 0 last; default 5.',
+});
+
 /** `oneOf`, where typebox says `anyOf`: the validator then tells what is wrong with the kind that was meant. */
 const Source = {
-  description: 'The working tree; `none` needs `workflow`.',
+  description: 'The working tree, or a commit; `none` needs `workflow`.',
   oneOf: [
     Type.Object(
       {
@@ -44,6 +50,32 @@ const Source = {
       },
       { additionalProperties: false },
     ),
+    Type.Object(
+      {
+        kind: Type.Literal('git'),
+        repository: Type.Optional(Type.String({ maxLength: 200, description: 'Name of one of /v1/repos.' })),
+        url: Type.Optional(
+          Type.String({
+            maxLength: 2048,
+            description: 'Instead of `repository`: `https://…`, `ssh://…` or `user@host:path`.',
+          }),
+        ),
+        ref: Type.Optional(
+          Type.String({
+            maxLength: 1000,
+            description:
+              'A branch, or a full ref such as `refs/tags/v1`; default: the default branch of `repository`.',
+          }),
+        ),
+        sha: Type.Optional(
+          Type.String({
+            maxLength: 64,
+            description: 'The commit; default: the one that `ref` has when a worker looks.',
+          }),
+        ),
+      },
+      { additionalProperties: false },
+    ),
     Type.Object({ kind: Type.Literal('none') }, { additionalProperties: false }),
   ],
 };
@@ -52,7 +84,9 @@ type Source = Static<(typeof Source.oneOf)[number]>;
 /** The body of POST /v1/builds as JSON. */
 export const Submission = Type.Object(
   {
-    project: line(200, 'What is built; projects take turns in the queue.'),
+    project: Type.Optional(
+      line(200, 'What is built; projects take turns in the queue. Default, of `git` only: the repository.'),
+    ),
     source: Type.Unsafe<Source>({
       ...Source,
       type: 'object',
@@ -63,9 +97,7 @@ export const Submission = Type.Object(
       Type.String({ maxLength: 1024 * 1024, description: "YAML; default: the source's own file." }),
     ),
     environment: Type.Optional(Environment),
-    priority: Type.Optional(
-      Type.Integer({ minimum: 0, maximum: 9, description: '9 goes first, 0 last; default 5.' }),
-    ),
+    priority: Type.Optional(Priority),
     labels: Type.Optional(Labels),
     group: Type.Optional(line(200, 'Builds of one group run one at a time.')),
     notBefore: Type.Optional(Type.String({ format: 'date-time' })),
@@ -76,7 +108,7 @@ export const Submission = Type.Object(
           ref: Type.Optional(line(1000, 'Branch or tag.')),
           sha: Type.Optional(Type.String({ pattern: '^[0-9a-f]{40}([0-9a-f]{24})?$' })),
         },
-        { additionalProperties: false, description: 'Where the tree came from; shown, and used by lists.' },
+        { additionalProperties: false, description: 'Where an upload came from; shown, and used by lists.' },
       ),
     ),
   },
@@ -111,9 +143,14 @@ export const isSubmission = bodyValidator(Submission);
  */
 export function submissionOfQuery(query: Static<typeof TarQuery>): Submission {
   const { project, env, label, repo, ref, sha, ...rest } = query;
+  if (project === undefined) {
+    throw new Problem(400, 'the query does not say what to build', {
+      places: [{ parameter: 'project', detail: 'is missing' }],
+    });
+  }
   const submission = {
     ...rest,
-    ...(project !== undefined && { project }),
+    project,
     source: { kind: 'none' },
     ...(env && { environment: pairs(env, 'env') }),
     ...(label && { labels: pairs(label, 'label') }),
@@ -134,7 +171,7 @@ export function submissionOfQuery(query: Static<typeof TarQuery>): Submission {
 export function checkWorkflow({ workflow, source }: Submission): void {
   const pointer = '#/workflow';
   if (workflow === undefined) {
-    if (source.kind === 'upload') return;
+    if (source.kind !== 'none') return;
     const detail = 'is missing: without a source there is no file to find it in';
     throw new Problem(400, 'nothing says what to run', { places: [{ pointer, detail }] });
   }

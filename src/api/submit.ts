@@ -2,8 +2,11 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import { type Static, Type } from 'typebox';
 import { monotonicFactory } from 'ulid';
+import type { Repository } from '../repositories.ts';
 import type { BuildSource, BuildSpec } from '../spec.ts';
+import type { Token } from '../tokens.ts';
 import { tokenOf } from './auth.ts';
+import { findGitSource } from './git-source.ts';
 import { Problem, problemResponse } from './problem.ts';
 import { Build, publicRecord } from './record.ts';
 import { named } from './schema.ts';
@@ -36,7 +39,7 @@ export function submit(app: App, context: Context): void {
       config: { access: 'submit' },
       schema: {
         operationId: 'submitBuild',
-        summary: 'Submit a build, of an upload, of the tar in the body, or without a source',
+        summary: 'Submit a build: of a commit, of an upload, of the tar in the body, or without a source',
         tags: ['builds'],
         querystring: TarQuery,
         headers: IdempotencyKey,
@@ -56,8 +59,8 @@ export function submit(app: App, context: Context): void {
     },
     async (request, reply) => {
       const { body, query, headers } = request;
-      const { submission, source } = await read(context, body, query, headers);
-      const spec = specOf(submission, source, tokenOf(request).id);
+      const asked = await read(context, body, query, headers);
+      const spec = specOf(asked, tokenOf(request));
       const { record, created } = await reach(() => queue.submit(spec, headers['idempotency-key']));
       reply.code(202).header('location', `/v1/builds/${record.id}`);
       if (!created) reply.header('idempotent-replayed', 'true');
@@ -66,13 +69,21 @@ export function submit(app: App, context: Context): void {
   );
 }
 
-/** The submission in a body of any kind, and its source in storage. Throws Problem. */
+/** What is asked for, and of what. */
+interface Asked {
+  readonly submission: Submission;
+  readonly source: BuildSource;
+  /** The registered one that the source is of. */
+  readonly repository?: Repository | undefined;
+}
+
+/** The submission in a body of any kind, and its source, which is there when it is in storage. Throws Problem. */
 async function read(
   context: Context,
   body: unknown,
   query: Static<typeof TarQuery>,
   headers: IncomingHttpHeaders,
-): Promise<{ submission: Submission; source: BuildSource }> {
+): Promise<Asked> {
   if (body instanceof Readable) {
     const submission = submissionOfQuery(query);
     const encoding = encodingOf(headers['content-type'], headers['content-encoding']);
@@ -87,31 +98,41 @@ async function read(
     });
   }
   checkWorkflow(body);
-  return { submission: body, source: await sourceOf(context, body) };
+  return { submission: body, ...(await sourceOf(context, body)) };
 }
 
-async function sourceOf(context: Context, { source, sourceInfo }: Submission): Promise<BuildSource> {
-  if (source.kind === 'none') return source;
+async function sourceOf(context: Context, submission: Submission): Promise<Omit<Asked, 'submission'>> {
+  const { source, sourceInfo } = submission;
+  if (source.kind === 'git') return await findGitSource(context, source);
+  if (source.kind === 'none') return { source };
   const upload = await findUpload(context, source.digest);
   if (!upload) {
     throw new Problem(422, `there is no such upload; PUT the tar to /v1/uploads/${source.digest} first`, {
       places: [{ pointer: '#/source/digest', detail: 'is not known' }],
     });
   }
-  return { ...source, bytes: upload.bytes, ...sourceInfo };
+  return { source: { ...source, bytes: upload.bytes, ...sourceInfo } };
 }
 
-function specOf(submission: Submission, source: BuildSource, requestedBy: string): BuildSpec {
-  const { project, workflow, environment = {}, priority = 5, labels = {}, group, notBefore } = submission;
+function projectOf(source: BuildSource): string {
+  if (source.kind === 'git') return source.repo;
+  throw new Problem(400, 'nothing says what is built', {
+    places: [{ pointer: '#/project', detail: 'is missing' }],
+  });
+}
+
+function specOf({ submission, source, repository }: Asked, token: Token): BuildSpec {
+  const { project, workflow, group, notBefore } = submission;
+  const { priority, environment, labels } = repository?.defaults ?? {};
   return {
     id: nextId(),
-    project,
+    project: project ?? projectOf(source),
     source,
-    environment,
-    priority,
-    labels,
-    requestedBy,
-    trigger: { kind: 'manual' },
+    environment: { ...environment, ...submission.environment },
+    priority: submission.priority ?? priority ?? 5,
+    labels: { ...labels, ...submission.labels },
+    requestedBy: token.id,
+    trigger: { kind: 'manual', actor: token.name },
     trust: 'trusted',
     ...(workflow !== undefined && { workflow }),
     ...(group !== undefined && { group }),

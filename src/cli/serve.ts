@@ -2,6 +2,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Command, Option } from 'commander';
 import pino, { type Logger } from 'pino';
+import { urlAt } from '../api/public-url.ts';
 import { createServer } from '../api/server.ts';
 import { type Config, loadConfig } from '../config.ts';
 import { openDeliveries } from '../deliveries.ts';
@@ -43,7 +44,7 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
 
   await using open = new AsyncDisposableStack();
   const redis = open.adopt(
-    await connectRedis({ url: redisUrlOf(config), prefix: config.redisPrefix }),
+    await connectRedis({ url: redisUrlOf(config), prefix: config.redisPrefix, ca: config.redisCa }),
     (each) => each.close(),
   );
   const storage = openStorage(config.store);
@@ -70,11 +71,11 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
     await provideToken(token, tokens);
     milestone(logger, { file: token }, 'made the first admin token');
   }
-  const { dataDir, uploadMaxBytes, rateLimit } = config;
+  const { dataDir, uploadMaxBytes, rateLimit, publicUrl } = config;
   const app = open.adopt(
     await createServer(
       { redis, storage, records, queue, logs, tokens, repositories, secrets, deliveries, hooks },
-      { dataDir, version, logger, uploadMaxBytes, rateLimit },
+      { dataDir, version, logger, uploadMaxBytes, rateLimit, publicUrl },
     ),
     (each) => each.close(),
   );
@@ -146,7 +147,7 @@ async function announce(
   logger: Logger,
 ): Promise<() => Promise<void>> {
   const { url: file } = placesIn(dataDir);
-  const url = `http://${reachable(listen.host)}:${port}`;
+  const url = urlAt({ address: listen.host, port });
   await mkdir(dirname(file), { recursive: true });
   await writeFile(`${file}.${process.pid}`, `${url}\n`);
   await rename(`${file}.${process.pid}`, file);
@@ -155,11 +156,4 @@ async function announce(
     const now = await readFile(file, 'utf8').catch(() => '');
     if (now.trim() === url) await rm(file, { force: true });
   };
-}
-
-/** An address for who listens on all of them. */
-function reachable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  if (host === '::') return '[::1]';
-  return host.includes(':') ? `[${host}]` : host;
 }

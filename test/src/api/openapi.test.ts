@@ -30,7 +30,7 @@ interface Operation {
   readonly security?: readonly Json[];
 }
 
-const methods = ['get', 'put', 'post', 'delete'] as const;
+const methods = ['get', 'put', 'post', 'patch', 'delete'] as const;
 type Method = (typeof methods)[number];
 
 interface Document {
@@ -71,7 +71,9 @@ describe('the document', () => {
       new Set(
         (
           'cancelBuild createToken getArtifact getBuild getHealth getLog getMetrics getOpenapi getQueue getReadiness ' +
-          'getUpload getVersion listArtifacts listBuilds listTokens listWorkers putUpload retryBuild revokeToken submitBuild'
+          'getUpload getVersion listArtifacts listBuilds listTokens listWorkers putUpload retryBuild revokeToken submitBuild ' +
+          'addRepository changeRepository changeWebhookSecret getRepository listRepositories listSecrets putSecret ' +
+          'removeRepository removeSecret'
         ).split(' '),
       ),
     );
@@ -246,6 +248,25 @@ test('a client made of it can do everything, and every answer is as described', 
   expect((await call('cancelBuild', { id: other })).json()).toMatchObject({ status: 'canceled' });
   expect((await call('retryBuild', { id: other })).statusCode).toBe(202);
   expect((await call('submitBuild', {}, { type: 'application/json', value: {} })).statusCode).toBe(400);
+
+  const json = (value: unknown) => ({ type: 'application/json', value });
+  const repository = { url: 'https://github.com/acme/app.git', forge: 'github' };
+  const added = await call('addRepository', {}, json(repository));
+  expect(added.statusCode).toBe(201);
+  const { webhookSecret } = added.json<{ webhookSecret: string }>();
+  const path = { '*': 'acme/app' };
+  expect((await call('getRepository', path)).statusCode).toBe(200);
+  expect((await call('changeRepository', path, json({ concurrency: 2 }))).statusCode).toBe(200);
+  expect((await call('listRepositories')).body).toContain('acme/app');
+  const rotated = await call('changeWebhookSecret', { name: 'acme%2Fapp' }, json({ step: 'replace' }));
+  expect(rotated.json<{ secret: string }>().secret).not.toBe(webhookSecret);
+  const secretPath = { scope: 'organization', owner: 'acme', name: 'NPM_TOKEN' };
+  expect((await call('putSecret', secretPath, json({ value: 'very secret' }))).statusCode).toBe(200);
+  expect((await call('listSecrets')).body).toContain('NPM_TOKEN');
+  expect((await call('removeSecret', secretPath)).statusCode).toBe(204);
+  const commit = { source: { kind: 'git', repository: 'acme/app' } };
+  expect((await call('submitBuild', {}, json(commit))).statusCode).toBe(202);
+  expect((await call('removeRepository', path)).statusCode).toBe(204);
 
   const token = await call(
     'createToken',

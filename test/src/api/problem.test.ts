@@ -50,7 +50,7 @@ describe('a submission that is wrong names each place', () => {
       'must match pattern',
     ],
     ['a source of no kind', { source: {} }, '#/source/kind', 'is missing'],
-    ['a source of another kind', { source: { kind: 'git' } }, '#/source', 'is none of those'],
+    ['a source of another kind', { source: { kind: 'svn' } }, '#/source', 'is none of those'],
     ['an upload without digest', { source: { kind: 'upload' } }, '#/source/digest', 'is missing'],
     ['no time', { notBefore: 'tomorrow' }, '#/notBefore', 'must match format'],
     ['a variable with a bad name', { environment: { 'A B': '' } }, '#/environment', "has the name 'A B'"],
