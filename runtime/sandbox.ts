@@ -79,6 +79,11 @@ export interface Command {
   readonly env: Readonly<Record<string, string>>;
   /** Absolute, inside the container. */
   readonly cwd: string;
+  /**
+   * Contents of files in /run/secrets, by name (`[A-Za-z0-9._-]{1,200}`): in memory, mode 0400, seen by this container
+   * alone and gone with it. No two commands of a container have one of the same name.
+   */
+  readonly secrets?: Readonly<Record<string, string>>;
   /** `name`, `uid`, `name:group` or `uid:gid`, as in an image's USER; resolved in the container. Default root. */
   readonly user?: string;
 }

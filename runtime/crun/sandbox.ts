@@ -16,6 +16,7 @@ import { type CgroupTree, readConsumption, readRefusals, type Refusals } from '.
 import { exitOf } from './exit.ts';
 import { listFiles, readFiles } from './files.ts';
 import { type CommandEnd, type Holder, startHolder } from './holder.ts';
+import { secretFileFault } from '../secret-files.ts';
 import { initPath } from './spec.ts';
 
 /** What the driver knows and every sandbox needs. */
@@ -118,19 +119,23 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
     if (containers.get(container)?.state !== 'running') {
       return Promise.reject(new SandboxError('run', `container ${container} is gone`));
     }
-    const { args, env, cwd, user = '' } = command;
+    const { args, env, cwd, user = '', secrets = {} } = command;
+    const files = Object.entries(secrets).flat();
     const words = [
       cwd,
       user,
       String(args.length),
       ...args,
       ...Object.entries(env).map(([k, v]) => `${k}=${v}`),
+      ...(files.length > 0 ? ['', ...files] : []),
     ];
     if (words.some((word) => word.includes('\0'))) {
       return Promise.reject(
         new SandboxError('run', 'a command, its directory and environment cannot contain NUL'),
       );
     }
+    const fault = secretFileFault(command);
+    if (fault) return Promise.reject(fault);
     const id = nextId++;
     const done = Promise.withResolvers<CommandEnd>();
     running.set(id, { sink, done });

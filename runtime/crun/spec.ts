@@ -1,5 +1,7 @@
 /** The OCI runtime config of our containers. Pure; the reasons are in docs/security.md. */
 
+import { secretsDirectory } from '../secret-files.ts';
+
 export interface SpecOptions {
   /** Where the pod mounts everything; the same for all sandboxes, so the config does not depend on the build. */
   readonly mount: string;
@@ -72,6 +74,9 @@ const filesystem = (type: string, destination: string, options: readonly string[
   options: ['nosuid', 'noexec', ...options],
 });
 
+/** In memory: what is written here never gets to the disk of the build, nor to another container. */
+const secrets = filesystem('tmpfs', secretsDirectory, ['nodev', 'mode=0700', 'size=1m', 'nr_inodes=1k']);
+
 /** The config.json of a container; its rootfs is `rootfs` beside it, its process the holder's init. */
 export function containerSpec(options: SpecOptions, root: 'writable' | 'readonly'): object {
   const { mount, workspace } = options;
@@ -99,6 +104,7 @@ export function containerSpec(options: SpecOptions, root: 'writable' | 'readonly
       filesystem('tmpfs', '/dev/shm', ['nodev', 'mode=1777', 'size=256m']),
       filesystem('mqueue', '/dev/mqueue', ['nodev']),
       filesystem('sysfs', '/sys', ['nodev', 'ro']),
+      ...(root === 'writable' ? [secrets] : []),
       bind(options.holder, initPath, ['ro', 'nosuid', 'nodev']),
       bind(`${mount}/workspace`, workspace.path, [workspace.access, 'nosuid', 'nodev']),
     ],

@@ -10,6 +10,7 @@ import {
   type Signal,
   type Sink,
 } from '../sandbox.ts';
+import { secretFileFault } from '../secret-files.ts';
 import { seed, type Files } from './workspace.ts';
 
 /** What a command does. */
@@ -134,6 +135,8 @@ function fakeSandbox(spec: SandboxSpec, script: Script, failures: Failures): San
         run: async (command, sink) => {
           check();
           if (box.state === 'killed') throw new SandboxError('run', `container ${name} is gone`);
+          const fault = secretFileFault(command);
+          if (fault) throw fault;
           if (failures.run !== undefined) fail(new SandboxError('run', failures.run));
           check();
           return play(box, command, sink);

@@ -5,6 +5,7 @@ import { commandRules } from './contract/commands.ts';
 import { endingRules } from './contract/ending.ts';
 import { fileRules } from './contract/files.ts';
 import { outputRules } from './contract/output.ts';
+import { secretRules } from './contract/secrets.ts';
 
 /** What differs between implementations. */
 interface Capabilities {
@@ -26,6 +27,7 @@ export function sandboxContract(
     commandRules(bench);
     endingRules(bench);
     fileRules(bench);
+    secretRules(bench);
 
     test('usage() counts what is written, as it is now, also after kill()', async () => {
       await using sandbox = open();

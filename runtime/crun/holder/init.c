@@ -84,6 +84,20 @@ static void become(char *user)
 		complain(126, "user");
 }
 
+/* Pairs of a name and a content: files in memory, of this container alone, that only its root reads. */
+static void write_secrets(char **words)
+{
+	for (; words[0] && words[1]; words += 2) {
+		char path[256];
+		snprintf(path, sizeof path, "/run/secrets/%s", words[0]);
+		int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400);
+		if (fd < 0)
+			complain(126, path);
+		write_all(fd, words[1], strlen(words[1]));
+		close(fd);
+	}
+}
+
 static void exec_command(struct message *message, int output)
 {
 	char **words = message->words;
@@ -108,6 +122,13 @@ static void exec_command(struct message *message, int output)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	environ = words + 6 + argc;
+	/* An empty word, which no variable is, ends the environment. */
+	for (char **word = environ; *word; word++)
+		if (!**word) {
+			*word = NULL;
+			write_secrets(word + 1);
+			break;
+		}
 	if (*words[4])
 		become(words[4]);
 	if (chdir(words[3]))

@@ -109,7 +109,7 @@ static void shadow(const char *upper, const char *inside, mode_t mode, unsigned 
 
 void mount_root(const char *container, char **layers, int count, unsigned base, const struct plan *plan)
 {
-	static const char *plain[] = { "/dev", "/proc", "/sys", "/etc", "/run/.cofferdam" };
+	static const char *plain[] = { "/dev", "/proc", "/sys", "/etc", "/run/.cofferdam", "/run/secrets" };
 	char upper[128], work[128], root[128], path[256];
 	struct stat st;
 	if (count == 0)

@@ -3,7 +3,7 @@
  * From the worker, each message a 32-bit length and that many bytes of NUL-terminated strings:
  *   hide PATH...                      paths of the source that stay unseen; before the first container
  *   container NAME PLACE CONFIG LOCK LAYER...   PLACE: limited (in the build's cgroups) or trusted (not in them)
- *   run ID NAME CWD USER ARGC ARG... ENV...
+ *   run ID NAME CWD USER ARGC ARG... ENV...   and, if there are secrets, an empty string and NAME CONTENT...
  *   signal NAME NUMBER                to every process of the container but its init
  *   kill NAME
  *   usage

@@ -135,6 +135,7 @@ describe('mounts', () => {
       '/dev/pts',
       '/dev/shm',
       '/proc',
+      '/run/secrets',
       '/workspace',
     ]);
   });

@@ -4,7 +4,7 @@ import type { Script } from '../../../runtime/fake/driver.ts';
  * The few shell lines that the contract uses, for the fake: statements without quotes, joined by `; `. Both streams
  * are one, as in a sandbox; `sleep` comes after all output and before all changes of files.
  */
-export const fakeShell: Script = ({ args: [program, , script = ''] }, workspace) => {
+export const fakeShell: Script = ({ args: [program, , script = ''], secrets = {} }, workspace) => {
   if (program !== 'sh') return { exit: { reason: 'exit', code: 127 } };
   const files = new Map<string, Buffer | undefined>(workspace);
   const output: Iterable<Buffer>[] = [];
@@ -19,7 +19,8 @@ export const fakeShell: Script = ({ args: [program, , script = ''] }, workspace)
     else if (name === 'echo' && second === '>') files.set(third, Buffer.from(`${first}\n`));
     else if (name === 'echo') output.push([Buffer.from(`${first}\n`)]);
     else if (name === 'cat') {
-      const content = files.get(first);
+      const secret = secrets[first.replace('/run/secrets/', '')];
+      const content = secret === undefined ? files.get(first) : Buffer.from(secret);
       output.push([content ?? Buffer.from(`cat: ${first}: No such file or directory\n`)]);
       code = content ? 0 : 1;
     } else if (name === 'exit') {
