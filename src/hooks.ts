@@ -44,10 +44,9 @@ export interface HooksOptions {
   readonly queue: Pick<Queue, 'submit'>;
   /** Errors of deliveries that are tried again. */
   readonly onTrouble: (error: unknown) => void;
+  /** For how long what is being handled is not handled by others; default 5 s. */
+  readonly patienceMs?: number;
 }
-
-/** A delivery that is being handled is not handled by others for so long. */
-const patienceMs = 5_000;
 
 /**
  * Tried beside a repository's secrets, so that there are always two, as while a secret is changed: how long a wrong
@@ -61,7 +60,8 @@ interface Known {
   readonly keys: RepositoryKeys;
 }
 
-export function openHooks({ repositories, deliveries, queue, onTrouble }: HooksOptions): Hooks {
+export function openHooks(options: HooksOptions): Hooks {
+  const { repositories, deliveries, queue, onTrouble, patienceMs = 5_000 } = options;
   const find = async (name: string): Promise<Known | undefined> => {
     const [repository, keys] = await Promise.all([repositories.get(name), repositories.keys(name)]);
     return repository && keys && { repository, keys };
