@@ -17,6 +17,8 @@ export interface Config {
   readonly secretKeyFile: string;
   /** Where users and forges reach the API, without a slash at the end; undefined: where it listens. */
   readonly publicUrl: string | undefined;
+  /** Certificates (PEM) of who may sign the one of a rediss:// server; undefined: those that Node trusts. */
+  readonly redisCaFile: string | undefined;
   /** The word in the braces that all keys begin with. */
   readonly redisPrefix: string;
   /** `file:PATH` or `s3://…`. */
@@ -71,6 +73,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, uid = process.g
     redisUrl: env['COFFERDAM_REDIS_URL'] || undefined,
     secretKeyFile: resolve(env['COFFERDAM_SECRET_KEY_FILE'] || join(dataDir, 'secret.key')),
     publicUrl: setting('COFFERDAM_PUBLIC_URL', 'a URL such as https://ci.example.org', parsePublicUrl),
+    redisCaFile: env['COFFERDAM_REDIS_CA'] || undefined,
     redisPrefix:
       setting('COFFERDAM_REDIS_PREFIX', 'a word of letters, digits, - and _', parseWord) ?? 'cofferdam',
     store:

@@ -1,5 +1,6 @@
 import { Cluster, type CommonRedisOptions, Redis } from 'ioredis';
 import { parseRedisAddress, type RedisAddress, withoutPassword } from './redis/address.ts';
+import { readCertificates } from './redis/certificates.ts';
 import { RedisError } from './redis/error.ts';
 import { checkFitness } from './redis/fitness.ts';
 
@@ -21,6 +22,13 @@ export interface RedisHandle {
   close(): Promise<void>;
 }
 
+/** Where a server is, and how it is recognized. */
+interface Server {
+  readonly address: RedisAddress;
+  /** Undefined: no TLS. Without `ca` the certificates that Node trusts. */
+  readonly tls: { readonly ca?: string } | undefined;
+}
+
 /** What all kinds of connections share; `replyMapping` would change the types of replies. */
 type Options = Omit<CommonRedisOptions, 'replyMapping'> & { readonly lazyConnect: true };
 
@@ -31,19 +39,21 @@ const connectTimeoutMs = 5_000;
  * Connects to a Redis or Valkey. Throws RedisError: of kind `address` (see parseRedisAddress for the URLs),
  * `unreachable`, or `unfit` (evicts, is a replica, is too old).
  * @param options.prefix the word inside the braces
+ * @param options.caFile certificates, PEM: with rediss:// no other authority is trusted
  */
 export async function connectRedis(options: {
   readonly url: string;
   readonly prefix: string;
+  readonly caFile?: string | undefined;
 }): Promise<RedisHandle> {
-  const address = parseRedisAddress(options.url);
+  const server = serverAt(options.url, options.caFile);
   const shownAs = withoutPassword(options.url);
-  const client = open(address, 'client', { commandTimeout: commandTimeoutMs });
+  const client = open(server, 'client', { commandTimeout: commandTimeoutMs });
   const duplicates = new Set<Redis>();
   try {
     await firstConnect(client, shownAs);
-    for (const server of client instanceof Cluster ? client.nodes('master') : [client]) {
-      await checkFitness(server, shownAs);
+    for (const node of client instanceof Cluster ? client.nodes('master') : [client]) {
+      await checkFitness(node, shownAs);
     }
   } catch (error) {
     client.disconnect();
@@ -53,7 +63,7 @@ export async function connectRedis(options: {
     client: asRedis(client),
     prefix: `{${options.prefix}}:`,
     duplicate: (role) => {
-      const duplicate = asRedis(open(address, role, {}));
+      const duplicate = asRedis(open(server, role, {}));
       duplicates.add(duplicate);
       duplicate.once('end', () => duplicates.delete(duplicate));
       // What is sent to it waits; a refused first attempt is one of many.
@@ -65,6 +75,15 @@ export async function connectRedis(options: {
       await client.quit().catch(() => client.disconnect());
     },
   };
+}
+
+function serverAt(url: string, caFile: string | undefined): Server {
+  const address = parseRedisAddress(url);
+  const encrypted = 'tls' in address && address.tls;
+  if (caFile === undefined) return { address, tls: encrypted ? {} : undefined };
+  if (encrypted) return { address, tls: { ca: readCertificates(caFile) } };
+  const told = `COFFERDAM_REDIS_CA is for rediss://, and ${withoutPassword(url)} is not encrypted`;
+  throw new RedisError('address', `${told}; change the URL, or leave the CA out`);
 }
 
 /** A Cluster's client has the same commands; what else differs is not used outside this file. */
@@ -87,7 +106,9 @@ async function firstConnect(client: Redis | Cluster, shownAs: string): Promise<v
   } catch (error) {
     const cause = last ?? error;
     const told = cause instanceof Error ? cause.message : String(cause);
-    const remedy = 'Start it, or correct COFFERDAM_REDIS_URL.';
+    const remedy = isDistrusted(cause)
+      ? 'If that is your own CA, name its certificate by COFFERDAM_REDIS_CA.'
+      : 'Start it, or correct COFFERDAM_REDIS_URL.';
     throw new RedisError('unreachable', `cannot reach Redis at ${shownAs}: ${told}. ${remedy}`, { cause });
   } finally {
     clearTimeout(timer);
@@ -95,12 +116,18 @@ async function firstConnect(client: Redis | Cluster, shownAs: string): Promise<v
   }
 }
 
+/** Whether it is the certificate that was refused, and for who has signed it (codes of OpenSSL's X509_V_ERR_*). */
+function isDistrusted(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && /SELF_SIGNED|UNABLE_TO_/.test(String(error.code));
+}
+
 /** The one place where connection options are made. */
 function open(
-  address: RedisAddress,
+  server: Server,
   role: string,
   more: Pick<CommonRedisOptions, 'commandTimeout'>,
 ): Redis | Cluster {
+  const { address } = server;
   const options: Options = {
     ...more,
     connectionName: `cofferdam:${role}`,
@@ -111,18 +138,18 @@ function open(
     ...(address.username !== undefined && { username: address.username }),
     ...(address.password !== undefined && { password: address.password }),
   };
-  const client = build(address, options);
+  const client = build(server, options);
   // A lost connection is not an error of anyone: commands wait or reject, and say so themselves.
   return client.on('error', () => {});
 }
 
-function build(address: RedisAddress, options: Options): Redis | Cluster {
+function build({ address, tls }: Server, options: Options): Redis | Cluster {
   if (address.kind === 'cluster') {
     const { lazyConnect, ...redisOptions } = options;
     return new Cluster([...address.nodes], {
       lazyConnect,
       clusterRetryStrategy: reconnectDelayMs,
-      redisOptions: { ...redisOptions, ...(address.tls && { tls: {} }) },
+      redisOptions: { ...redisOptions, ...(tls && { tls }) },
     });
   }
   const { db } = address;
@@ -130,7 +157,7 @@ function build(address: RedisAddress, options: Options): Redis | Cluster {
   if (address.kind === 'sentinel') {
     return new Redis({ ...options, db, sentinels: [...address.sentinels], name: address.master });
   }
-  return new Redis({ ...options, db, ...address.at, ...(address.tls && { tls: {} }) });
+  return new Redis({ ...options, db, ...address.at, ...(tls && { tls }) });
 }
 
 function reconnectDelayMs(attempt: number): number {

@@ -57,7 +57,11 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   const logger = pino({ level: config.logLevel, name: 'worker' }, pino.destination(2));
   const machine = openMachine(config.dataDir);
   if (config.redisUrl === undefined) throw new TypeError('a worker needs COFFERDAM_REDIS_URL');
-  const redis = await connectRedis({ url: config.redisUrl, prefix: config.redisPrefix });
+  const redis = await connectRedis({
+    url: config.redisUrl,
+    prefix: config.redisPrefix,
+    caFile: config.redisCaFile,
+  });
   const storage = openStorage(config.store);
   const records = openRecords(redis, storage);
   const queue = openQueue(redis, records, {

@@ -44,7 +44,7 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
 
   await using open = new AsyncDisposableStack();
   const redis = open.adopt(
-    await connectRedis({ url: redisUrlOf(config), prefix: config.redisPrefix, ca: config.redisCa }),
+    await connectRedis({ url: redisUrlOf(config), prefix: config.redisPrefix, caFile: config.redisCaFile }),
     (each) => each.close(),
   );
   const storage = openStorage(config.store);

@@ -66,7 +66,11 @@ function say(text: string): void {
 async function withRedis(config: Config, journal: Journal, work: () => Promise<void>): Promise<void> {
   const directory = placesIn(config.dataDir).redis;
   const embedded = config.redisUrl === undefined ? await startEmbeddedRedis(directory, start) : undefined;
-  const redis = await connectRedis({ url: redisUrlOf(config), prefix: config.redisPrefix });
+  const redis = await connectRedis({
+    url: redisUrlOf(config),
+    prefix: config.redisPrefix,
+    caFile: config.redisCaFile,
+  });
   const ending = new AbortController();
   if (embedded) keepRedis(redis, { directory, start, journal, signal: ending.signal });
   try {
