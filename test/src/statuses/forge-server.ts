@@ -1,6 +1,6 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
+import { parseOwn } from '../../../src/records/json.ts';
 import type { ForgeKind } from '../../../src/repositories.ts';
 
 /** What a forge does with a request: takes it, or how it fails. `lost`: takes it, and the reply never arrives. */
@@ -101,9 +101,12 @@ export async function startForge(kind: Kind): Promise<ForgeServer> {
     if (mood === 'lost') return void request.socket.resetAndDestroy();
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ message: said }));
   };
-  const server = createServer((request, response) => void answer(request, response));
+  const server = createServer((request, response) => {
+    // A client that has gone away.
+    answer(request, response).catch(() => response.destroy());
+  });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  forge.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  forge.url = `http://127.0.0.1:${portOf(server)}`;
   return forge;
 }
 
@@ -117,7 +120,7 @@ function take(
   const commit = path.exec(url)?.[1];
   if (method !== 'POST' || commit === undefined) return { status: 404, said: 'Not Found' };
   if (!type.startsWith('application/json')) return { status: 415, said: 'not JSON' };
-  const status = JSON.parse(body) as Record<string, string>;
+  const status = parseOwn<Record<string, string>>(body);
   const [context = '', target = ''] = fields.map((name) => status[name]);
   const { state = '', description = '' } = status;
   const known = (states as readonly string[]).includes(state);
@@ -133,4 +136,10 @@ function take(
   }
   taken.push({ commit, context, state, description, url: target });
   return { status: 201, said: 'Created' };
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  if (typeof address === 'object' && address) return address.port;
+  throw new Error('the server does not listen');
 }
