@@ -16,6 +16,7 @@ import type { Budget } from './budget.ts';
 import { type BuildSource, runBuild } from './build.ts';
 import type { BuildEvents } from './events.ts';
 import type { Machine } from './machine.ts';
+import { createProgress, type Progress } from './progress.ts';
 import { SourceError } from './source.ts';
 import type { Stopping } from './stopping.ts';
 import { storageArtifacts } from './storage-artifacts.ts';
@@ -57,6 +58,8 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
   }
   const abort = createAbort(plan.timeoutMs);
   const log = tools.openLog(claim);
+  // A stale fence shows at the next write of the log, and at the verdict.
+  const progress = createProgress((state) => tools.records.progress(fence, state));
   const onCancel = () => abort.request('canceled');
   const onLost = () => {
     abort.request('canceled');
@@ -83,7 +86,7 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
         driver: tools.machine.driver,
         resolveImage: (ref) => tools.machine.images.resolve(ref),
         artifacts: storageArtifacts(tools.storage, `${prefix}artifacts/`),
-        events: eventsOf(claim, plan, log, tools.records),
+        events: eventsOf(record, plan, log, progress),
         abort,
       },
     );
@@ -98,6 +101,7 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
     await log.close();
     return cut ?? resultOf(ended);
   } finally {
+    progress.stop();
     giveShareBack();
     unlisten();
   }
@@ -200,7 +204,7 @@ function withEnvironment(plan: Plan, environment: Readonly<Record<string, string
 }
 
 /** What the build does, for those who follow it: the log, and the record at each step. */
-function eventsOf({ fence, record }: Claim, plan: Plan, log: LogWriter, records: Records): BuildEvents {
+function eventsOf(record: BuildRecord, plan: Plan, log: LogWriter, progress: Progress): BuildEvents {
   const startedAt = new Date().toISOString();
   const steps = new Map<string, StepRecord>(plan.steps.map(({ name }) => [name, { name, status: 'queued' }]));
   const first = plan.steps[0].name;
@@ -210,11 +214,10 @@ function eventsOf({ fence, record }: Claim, plan: Plan, log: LogWriter, records:
     progress: () => {},
     // A log that cannot take a warning fails the next append too, which tells.
     warning: (text) => void Promise.resolve(say(text)).catch(() => {}),
-    step: async (changed) => {
+    step: (changed) => {
       steps.set(changed.name, changed);
       const workflows = [{ name: plan.name, status: 'running' as const, steps: [...steps.values()] }];
-      // A stale fence shows at the next write of the log, and at the verdict.
-      await records.progress(fence, { ...record, status: 'running', startedAt, workflows }).catch(() => {});
+      progress.report({ ...record, status: 'running', startedAt, workflows });
     },
     chunk: (name, chunk) => {
       step = name;
