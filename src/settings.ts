@@ -40,8 +40,7 @@ export function openSettings({ client, prefix }: RedisHandle, storage: Storage):
   /** Redis is right when storage has the same text after it was put: of several writers the last one sees to it. */
   const copy = async (kind: string, name: string): Promise<void> => {
     for (let text = await client.hget(keyOf(kind), name); ; ) {
-      if (text === null) await storage.removeAll(placeOf(kind, name));
-      else await storage.put(`${placeOf(kind, name)}${file}`, Buffer.from(text));
+      await storage.put(placeOf(kind, name), Buffer.from(text ?? ''));
       const now = await client.hget(keyOf(kind), name);
       if (now === text) break;
       text = now;
@@ -94,8 +93,9 @@ export function openSettings({ client, prefix }: RedisHandle, storage: Storage):
       }
     },
     remove: async (kind, name) => {
+      if ((await client.hexists(keyOf(kind), name)) === 0) return false;
       // First the copy: a crash between leaves what was there, not a copy that comes back some day.
-      await storage.removeAll(placeOf(kind, name));
+      await storage.put(placeOf(kind, name), Buffer.alloc(0));
       const removed = await removeScript.run(client, [keyOf(kind), kindsKey], [kind, name]);
       await copy(kind, name);
       return removed === 1;
@@ -113,7 +113,7 @@ export function openSettings({ client, prefix }: RedisHandle, storage: Storage):
         const name = decodeURIComponent(encoded);
         const { body } = await storage.get(key);
         const text = Buffer.concat(await body.toArray()).toString();
-        if (!(await write(kind, name, text, ['absent']))) continue;
+        if (text === '' || !(await write(kind, name, text, ['absent']))) continue;
         await client.srem(uncopiedKey, `${kind} ${name}`);
         restored++;
       }
@@ -124,11 +124,10 @@ export function openSettings({ client, prefix }: RedisHandle, storage: Storage):
 }
 
 const root = 'settings';
-/** An entry is a directory of its own: storage removes directories. */
-const file = 'entry.json';
-const form = new RegExp(`^${root}/(.+)/([^/]+)/${file.replace('.', '\\.')}$`);
+const form = new RegExp(`^${root}/(.+)/([^/]+)\\.json$`);
 
-const placeOf = (kind: string, name: string) => `${root}/${kind}/${encodeURIComponent(name)}/`;
+/** What was removed is empty there: unlike a removal, putting cannot come in the way of another put. */
+const placeOf = (kind: string, name: string) => `${root}/${kind}/${encodeURIComponent(name)}.json`;
 
 /** KEYS: hash, kinds, uncopied. ARGV: kind, name, text, condition, text that there must be. 0: the condition does not hold. */
 const writeScript = createScript(`
