@@ -1,11 +1,12 @@
 import type { BuildRecord, Status } from './build.ts';
 import type { RedisHandle } from './redis.ts';
-import { archiveBuild, readJson, recordKey, restoreFromArchive, specKey } from './records/archive.ts';
+import { archiveBuild, readArchived, recordKey, restoreFromArchive } from './records/archive.ts';
 import { type Change, createChanges } from './records/changes.ts';
 import { type BuildFilter, boundsOf, cursorAfter, indexOf } from './records/indexes.ts';
 import { pageScript, progressScript } from './records/scripts.ts';
 import { parseStored, recordFields } from './records/stored.ts';
 import type { BuildSpec } from './spec.ts';
+import { StorageMissing } from './storage/missing.ts';
 import type { Storage } from './storage/storage.ts';
 
 /** Says which attempt writes; all that is written for another one than the running one is refused. */
@@ -63,10 +64,10 @@ export function openRecords(redis: RedisHandle, storage: Storage): Records {
       if (!stored) return undefined;
       const cut = stored.kind === 'archived' && !stored.whole;
       const { unreported } = stored.record;
-      const [record, spec] = await Promise.all([
-        cut ? readJson<BuildRecord>(storage, recordKey(id)) : stored.record,
-        stored.spec ?? readJson<BuildSpec>(storage, specKey(id)),
-      ]);
+      const archived = cut || !stored.spec ? await readArchived(storage, id) : stored;
+      const record = cut ? archived.record : stored.record;
+      const spec = stored.spec ?? archived.spec;
+      if (!spec) throw new StorageMissing(recordKey(id));
       const shown = unreported === undefined ? record : { ...record, unreported };
       return { spec, record: shown, status: record.status, attempt: record.attempt };
     },

@@ -13,7 +13,12 @@ const longRecord = 4096;
 const longSpec = 1024;
 
 export const recordKey = (id: string) => `builds/${id}/record.json`;
-export const specKey = (id: string) => `builds/${id}/spec.json`;
+
+/** Earlier versions kept what was asked for beside the record. */
+const oldSpecKey = (id: string) => `builds/${id}/spec.json`;
+
+/** `record.json`: the record, and in one more field what was asked for. One object, for each is synced to disk. */
+type ArchivedJson = BuildRecord & { readonly spec?: BuildSpec };
 
 /**
  * Puts an ended build's record and spec into storage, with the logs of attempts whose workers were lost, and then
@@ -27,10 +32,8 @@ export async function archiveBuild(redis: RedisHandle, storage: Storage, id: str
     // Redis keeps it: the forge may be told, or refuse to be, after this.
     const { unreported: _, ...ended } = stored.record;
     const record = await withSealedLogs(redis, storage, ended);
-    await Promise.all([
-      storage.put(recordKey(id), Buffer.from(JSON.stringify(record))),
-      storage.put(specKey(id), Buffer.from(JSON.stringify(spec))),
-    ]);
+    const json: ArchivedJson = { ...record, spec };
+    await storage.put(recordKey(id), Buffer.from(JSON.stringify(json)));
     await shortenScript.run(client, [prefix], [id, ...shortened(record, spec)]);
   } else await client.zrem(`${prefix}unarchived`, id);
 }
@@ -62,8 +65,7 @@ export async function restoreFromArchive({ client, prefix }: RedisHandle, storag
   for await (const key of storage.list('builds/')) {
     const id = /^builds\/([^/]+)\/record\.json$/.exec(key)?.[1];
     if (id === undefined || (await client.exists(`${prefix}b:${id}`)) === 1) continue;
-    const record = await readJson<BuildRecord>(storage, key);
-    const spec = (await storage.head(specKey(id))) && (await readJson<BuildSpec>(storage, specKey(id)));
+    const { record, spec } = await readArchived(storage, id);
     const project = record.project ?? record.source.repo;
     const branch = record.source.ref === undefined ? '' : branchIndex(project, record.source.ref);
     const [shown, kept, at] = shortened(record, spec);
@@ -75,8 +77,17 @@ export async function restoreFromArchive({ client, prefix }: RedisHandle, storag
   return restored;
 }
 
-/** Reads a JSON object of storage. Throws what Storage.get throws. */
-export async function readJson<T>(storage: Storage, key: string): Promise<T> {
+/** Reads an archived build; its spec is undefined when that was lost. Throws what Storage.get throws. */
+export async function readArchived(
+  storage: Storage,
+  id: string,
+): Promise<{ record: BuildRecord; spec: BuildSpec | undefined }> {
+  const { spec, ...record } = await readJson<ArchivedJson>(storage, recordKey(id));
+  const old = !spec && (await storage.head(oldSpecKey(id)));
+  return { record, spec: old ? await readJson<BuildSpec>(storage, oldSpecKey(id)) : spec };
+}
+
+async function readJson<T>(storage: Storage, key: string): Promise<T> {
   const { body } = await storage.get(key);
   return parseOwn<T>(Buffer.concat(await body.toArray()).toString());
 }

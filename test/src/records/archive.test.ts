@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import type { BuildRecord } from '../../../src/build.ts';
@@ -42,7 +42,7 @@ describe('an ended build', () => {
     expect(stored).toMatchObject({ spec, status: 'passed', attempt: 1 });
     expect(stored?.record).toMatchObject({ artifacts, workflows: manySteps, project: 'library', group: 'g' });
     const file = await readFile(join(directory, 'builds', spec.id, 'record.json'), 'utf8');
-    expect(JSON.parse(file)).toEqual(stored?.record);
+    expect(JSON.parse(file)).toEqual({ ...stored?.record, spec });
     const { builds } = await records.list({}, { limit: 1 });
     expect(builds[0]?.status).toBe('passed');
   });
@@ -88,7 +88,7 @@ test('the lists of a Redis that lost everything come back from storage', async (
     await reaches(spec.id, 'failed');
   }
   await until(async () =>
-    (await Promise.all(specs.map(({ id }) => storage.head(`builds/${id}/spec.json`)))).every(Boolean),
+    (await Promise.all(specs.map(({ id }) => storage.head(`builds/${id}/record.json`)))).every(Boolean),
   );
   const handle = await redis.connect();
   const fresh = openRecords(handle, storage);
@@ -107,4 +107,21 @@ test('the lists of a Redis that lost everything come back from storage', async (
   expect(specs.map(({ id }) => numbers.get(id))).toEqual([1, 1, 2, 2, 3]);
   const next = await openQueue(handle, fresh).submit(makeSpec({ project: 'p0' }));
   expect(next.record.number).toBe(4);
+});
+
+test('an archive that has specs beside the records is read as well', async () => {
+  const { queue, consume, records, storage, directory, reaches } = await open();
+  consume({}, async (claim) => verdict(claim, 'passed', { artifacts: manyArtifacts }));
+  const spec = makeSpec({ workflow: `# ${'x'.repeat(2000)}` });
+  await queue.submit(spec);
+  await reaches(spec.id, 'passed');
+  const file = join(directory, 'builds', spec.id, 'record.json');
+  await until(async () => (await storage.head(`builds/${spec.id}/record.json`)) !== undefined);
+  const { spec: asked, ...record } = JSON.parse(await readFile(file, 'utf8'));
+  await writeFile(file, JSON.stringify(record));
+  await writeFile(join(directory, 'builds', spec.id, 'spec.json'), JSON.stringify(asked));
+  const fresh = openRecords(await redis.connect(), storage);
+  expect(await fresh.rebuild()).toBe(1);
+  expect(await fresh.get(spec.id)).toEqual({ spec, record, status: 'passed', attempt: 1 });
+  expect(await records.get(spec.id)).toEqual({ spec, record, status: 'passed', attempt: 1 });
 });
