@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { BuildRecord } from './build.ts';
 import type { Queue } from './queue.ts';
 import type { Report, Settled } from './queue/reports.ts';
 import type { Records } from './records.ts';
@@ -9,7 +10,7 @@ import type { Answer } from './statuses/answer.ts';
 import { post } from './statuses/post.ts';
 import { type Backoff, backoffMs, createRests } from './statuses/rests.ts';
 import { isFinal, isFurther, statusOf } from './statuses/state.ts';
-import type { CommitStatus, Forge, StatusRequest } from './triggers/forge.ts';
+import type { Forge, StatusRequest } from './triggers/forge.ts';
 
 /** Milliseconds. */
 export interface StatusPace {
@@ -42,8 +43,6 @@ export interface StatusParts {
   readonly records: Records;
   readonly repositories: Pick<Repositories, 'get' | 'keys'>;
   readonly forgeOf: (kind: ForgeKind) => Forge;
-  /** Where people reach the API; no slash at its end. */
-  readonly publicUrl: string;
   readonly logger: Logger;
   readonly pace?: StatusPace;
 }
@@ -53,30 +52,34 @@ export type StatusCounts = Readonly<Record<'told' | 'failed' | 'denied' | 'refus
 
 export interface Statuses {
   readonly counts: StatusCounts;
+  /** From now on forges are told. @param publicUrl where people reach the API; no slash at its end */
+  start(publicUrl: string): void;
   /** What is being told is broken off, and told again by whoever comes next. */
   close(): Promise<void>;
 }
 
 /**
- * Tells forges how their builds fare, until it is closed. What is told is the state of the moment, if it is further
- * than what the forge has accepted: states in between may be left out, none comes after a later one.
+ * Tells forges how their builds fare. What is told is the state of the moment, if it is further than what the forge has
+ * accepted: states in between may be left out, none comes after a later one.
  */
-export function startStatuses({ pace = defaultPace, ...parts }: StatusParts): Statuses {
+export function openStatuses({ pace = defaultPace, ...parts }: StatusParts): Statuses {
   const { queue, records, repositories, logger } = parts;
   const counts = { told: 0, failed: 0, denied: 0, refused: 0 };
   const rests = createRests(pace.failed);
   const closing = new AbortController();
   const flying = new Set<Promise<void>>();
+  let url = '';
+  let running = Promise.resolve();
 
   /** Undefined: there is nobody to be told, or not yet. */
-  const requestOf = async (spec: BuildSpec, record: Parameters<typeof statusOf>[0]) => {
+  const requestOf = async (spec: BuildSpec, record: BuildRecord) => {
     const { source } = spec;
     const repository =
       source.kind === 'git' && source.repository !== undefined
         ? await repositories.get(source.repository)
         : undefined;
     if (source.kind !== 'git' || !repository) return undefined;
-    const status: CommitStatus | undefined = statusOf(record, spec, source, parts.publicUrl);
+    const status = statusOf(record, spec, source, url);
     const token = (await repositories.keys(repository.name))?.forgeToken;
     if (!status || token === undefined) return undefined;
     return parts.forgeOf(repository.forge).statusRequest(repository, token, status);
@@ -166,9 +169,12 @@ export function startStatuses({ pace = defaultPace, ...parts }: StatusParts): St
     await Promise.all(flying);
   };
 
-  const running = run();
   return {
     counts,
+    start: (publicUrl) => {
+      url = publicUrl;
+      running = run();
+    },
     close: () => {
       closing.abort();
       return running;

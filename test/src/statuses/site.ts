@@ -3,7 +3,7 @@ import { onTestFinished } from 'vitest';
 import type { RepositoryKeys, Repository } from '../../../src/repositories.ts';
 import type { RedisHandle } from '../../../src/redis.ts';
 import type { BuildSpec } from '../../../src/spec.ts';
-import { startStatuses, type StatusPace } from '../../../src/statuses.ts';
+import { openStatuses, type StatusPace } from '../../../src/statuses.ts';
 import { forgeOf } from '../../../src/triggers/forges.ts';
 import { openService } from '../queue/service.ts';
 import { makeSpec } from '../queue/specs.ts';
@@ -81,15 +81,8 @@ export function openSite(
   const service = openService(redis);
   const begin = () => {
     const { queue, records } = service;
-    const statuses = startStatuses({
-      queue,
-      records,
-      repositories,
-      forgeOf,
-      publicUrl: 'https://ci.example',
-      logger,
-      pace,
-    });
+    const statuses = openStatuses({ queue, records, repositories, forgeOf, logger, pace });
+    statuses.start('https://ci.example');
     open.push(statuses);
     return statuses;
   };

@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { openQueue } from '../../../src/queue.ts';
 import { openRecords } from '../../../src/records.ts';
 import { connectRedis } from '../../../src/redis.ts';
-import { startStatuses } from '../../../src/statuses.ts';
+import { openStatuses } from '../../../src/statuses.ts';
 import { openStorage } from '../../../src/storage/storage.ts';
 import { forgeOf } from '../../../src/triggers/forges.ts';
 import { quick } from '../queue/service.ts';
@@ -17,7 +17,7 @@ async function main([url = '', prefix = '', store = '', forge = '']: readonly st
   const redis = await connectRedis({ url, prefix });
   const records = openRecords(redis, openStorage(store));
   const queue = openQueue(redis, records, { timing: quick });
-  startStatuses({
+  const statuses = openStatuses({
     queue,
     records,
     repositories: {
@@ -25,8 +25,8 @@ async function main([url = '', prefix = '', store = '', forge = '']: readonly st
       keys: () => Promise.resolve({ webhookSecrets: [], forgeToken: 'right' }),
     },
     forgeOf,
-    publicUrl: 'https://ci.example',
     logger: pino(),
     pace: quickPace,
   });
+  statuses.start('https://ci.example');
 }
