@@ -19,9 +19,22 @@ export interface Source {
   readonly git: { readonly ref?: string; readonly sha?: string };
 }
 
-/** The source cannot be used; the message says why and what to do. */
+/**
+ * The source cannot be used; the message says why and what to do. `unusable`: somebody has to change something;
+ * `unavailable`: another try, later or on another machine, may do.
+ */
 export class SourceError extends Error {
   override readonly name = 'SourceError';
+  readonly trouble: 'unusable' | 'unavailable';
+
+  constructor(message: string, { trouble = 'unusable', ...options }: SourceErrorOptions = {}) {
+    super(message, options);
+    this.trouble = trouble;
+  }
+}
+
+interface SourceErrorOptions extends ErrorOptions {
+  readonly trouble?: SourceError['trouble'];
 }
 
 interface WorkTree {
