@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import type { BuildRecord } from '../build.ts';
 import { named } from './schema.ts';
+import { TriggerSchema } from './trigger.ts';
 
 const instant = (description?: string) =>
   Type.String({ format: 'date-time', ...(description !== undefined && { description }) });
@@ -89,7 +90,14 @@ const BuildDocument = Type.Object(
       ref: Type.Optional(Type.String()),
       sha: Type.Optional(Type.String()),
     }),
-    trigger: Type.Object({ kind: Type.String() }),
+    number: Type.Optional(Type.Integer({ minimum: 1, description: 'Counts the builds of the project.' })),
+    trigger: named(TriggerSchema),
+    trust: Type.Optional(
+      Type.Enum(['trusted', 'untrusted'] as const, {
+        type: 'string',
+        description: '`untrusted`: of a pull request from a fork.',
+      }),
+    ),
     priority: Type.Optional(Type.Integer({ minimum: 0, maximum: 9 })),
     labels: Type.Optional(
       Type.Unsafe<Record<string, string>>({ type: 'object', additionalProperties: { type: 'string' } }),
@@ -128,4 +136,4 @@ const BuildDocument = Type.Object(
 /** The document of a PublicBuild. */
 export const Build = Type.Unsafe<PublicBuild>(BuildDocument);
 
-export const recordSchemas = [Status, StepRecord, Attempt, Artifact, Build];
+export const recordSchemas = [TriggerSchema, Status, StepRecord, Attempt, Artifact, Build];
