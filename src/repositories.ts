@@ -139,9 +139,9 @@ export function openRepositories(settings: Settings, vault: Vault): Repositories
       return found && open(found);
     },
     remove: async (name) => {
-      const removed = await settings.remove(kind, idOf(name));
+      // First its secrets: left over by a crash between they would be the next one's of that name.
       await removeSecrets(settings, { kind: 'repository', name });
-      return removed;
+      return await settings.remove(kind, idOf(name));
     },
   };
 }
