@@ -2,7 +2,7 @@ import type { Repository } from '../repositories.ts';
 
 /** Where a repository is on its forge: `owner/name`, from its URL, without `.git`. */
 export function pathOf({ url }: Pick<Repository, 'url'>): string {
-  return decodeURI(new URL(url).pathname)
+  return decoded(new URL(url).pathname)
     .replace(/^\/+|\/+$/g, '')
     .replace(/\.git$/i, '');
 }
@@ -16,4 +16,13 @@ export function stranger(repository: Repository, fullName: string): string | und
   const name = fullName.toLowerCase();
   if (path === name || path.endsWith(`/${name}`)) return undefined;
   return `it tells of the repository ${fullName}, and ${repository.name} is ${repository.url}`;
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURI(path);
+  } catch {
+    // Bytes that are no UTF-8: no forge has such names.
+    return path;
+  }
 }
