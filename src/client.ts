@@ -35,6 +35,8 @@ export interface Client {
   /** @param tar compressed by zstd; `digest` is the one of what is in it */
   putUpload(digest: string, tar: Blob): Promise<void>;
   cancel(id: string): Promise<ShownBuild>;
+  /** Lets a held build run. */
+  approve(id: string): Promise<ShownBuild>;
   /** The new build. */
   retry(id: string): Promise<ShownBuild>;
   follow(id: string, signal: AbortSignal): AsyncGenerator<BuildEvent>;
@@ -82,6 +84,7 @@ export function openClient(target: Target, onWait: (why: string) => void): Clien
       await finished(http({ method: 'PUT', path: `/v1/uploads/${digest}`, headers, body: tar }));
     },
     cancel: (id) => json(http({ method: 'POST', path: `${build(id)}/cancel`, repeatable: true })),
+    approve: (id) => json(http({ method: 'POST', path: `${build(id)}/approve`, repeatable: true })),
     retry: (id) => json(http({ method: 'POST', path: `${build(id)}/retry` })),
     follow: (id, signal) => followBuild(http, id, signal),
     log: (id) => body(http({ method: 'GET', path: `${build(id)}/logs`, headers: { accept: 'text/plain' } })),

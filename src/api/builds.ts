@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Type } from 'typebox';
 import { tokenOf } from './auth.ts';
-import { Problem } from './problem.ts';
+import { Problem, problemResponse } from './problem.ts';
 import { Build, publicRecord, Status } from './record.ts';
 import { named } from './schema.ts';
 import type { App, Context } from './service.ts';
@@ -36,7 +36,7 @@ const ListQuery = Type.Object(
 const read = { config: { access: 'read' } } as const;
 const submit = { config: { access: 'submit' } } as const;
 
-/** `/v1/builds`: lists, single builds, cancel and retry. Making one is in submit.ts. */
+/** `/v1/builds`: lists, single builds, cancel, approve and retry. Making one is in submit.ts. */
 export function builds(app: App, { records, queue, reach }: Context): void {
   app.get(
     '/v1/builds',
@@ -112,6 +112,27 @@ export function builds(app: App, { records, queue, reach }: Context): void {
       const outcome = await reach(() => queue.cancel(id));
       const { record } = await knownBuild({ records, reach }, id);
       return reply.code(outcome === 'canceling' ? 202 : 200).send(publicRecord(record));
+    },
+  );
+
+  app.post(
+    '/v1/builds/:id/approve',
+    {
+      config: { access: 'admin' },
+      schema: {
+        operationId: 'approveBuild',
+        summary: 'Let a held build run; one that was approved before stays as it is',
+        tags: ['builds'],
+        params: BuildPath,
+        response: { 200: named(Build), 409: problemResponse('It does not wait for approval, or has ended.') },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      await knownBuild({ records, reach }, id);
+      await reach(() => queue.approve(id, tokenOf(request).name));
+      const { record } = await knownBuild({ records, reach }, id);
+      return reply.send(publicRecord(record));
     },
   );
 

@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { Type } from 'typebox';
 import type { BuildRecord } from '../build.ts';
 import type { QueueStats } from '../queue/stats.ts';
+import type { StatusCounts } from '../statuses.ts';
 import type { App, Context } from './service.ts';
 
 const phases = ['prepare', 'sandbox', 'run', 'collect', 'destroy'] as const;
@@ -13,7 +14,10 @@ const waitBuckets = [0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14_400]
 const httpBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
 
 /** `/metrics` in the text format of Prometheus. Returns what counts a build that ended. */
-export function metrics(app: App, { queue, redis, reach, streams }: Context): (record: BuildRecord) => void {
+export function metrics(
+  app: App,
+  { queue, redis, reach, streams, statuses }: Context,
+): (record: BuildRecord) => void {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
@@ -31,18 +35,24 @@ export function metrics(app: App, { queue, redis, reach, streams }: Context): (r
     registers,
   });
 
+  const reports = statusMetrics(registry);
+
   const observe = async (): Promise<void> => {
     followers.set(streams.count);
+    reports.count(statuses.counts);
     try {
       const began = performance.now();
       await reach(() => redis.client.ping());
       redisPing.set((performance.now() - began) / 1000);
-      queueStats(await reach(() => queue.stats()));
+      const stats = await reach(() => queue.stats());
+      queueStats(stats);
+      reports.wait(stats.reports);
       redisUp.set(1);
     } catch (error) {
       // Metrics are wanted most when Redis is away; the queue's are not known then.
       redisUp.set(0);
       queueStats(undefined);
+      reports.wait(undefined);
       app.log.debug({ err: error }, 'no metrics of the queue');
     }
   };
@@ -110,7 +120,7 @@ function queueGauges(registry: Registry): (stats: QueueStats | undefined) => voi
   return (stats) => {
     for (const gauge of [depth, oldest, workers, slots]) gauge.reset();
     if (!stats) return;
-    for (const state of ['delayed', 'waiting', 'ready', 'running'] as const)
+    for (const state of ['held', 'delayed', 'waiting', 'ready', 'running'] as const)
       depth.set({ state }, stats[state]);
     const since = stats.oldestWaitingSince;
     oldest.set(since === undefined ? 0 : Math.max(0, Date.now() - Date.parse(since)) / 1000);
@@ -125,6 +135,34 @@ function queueGauges(registry: Registry): (stats: QueueStats | undefined) => voi
       { state: 'busy' },
       sum((worker) => worker.running),
     );
+  };
+}
+
+/** What forges were told, and are to be told. */
+function statusMetrics(registry: Registry) {
+  const registers = [registry];
+  const waiting = new Gauge({
+    name: 'cofferdam_commit_statuses_waiting',
+    help: 'Commits whose forge is to be told how their builds fare.',
+    registers,
+  });
+  const answers = new Counter({
+    name: 'cofferdam_commit_statuses_total',
+    help: 'Commit statuses that this process sent, by what came of it; refused: given up.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  return {
+    count: (counts: StatusCounts): void => {
+      answers.reset();
+      for (const outcome of ['told', 'failed', 'denied', 'refused'] as const) {
+        answers.inc({ outcome }, counts[outcome]);
+      }
+    },
+    wait: (commits: number | undefined): void => {
+      if (commits === undefined) waiting.reset();
+      else waiting.set(commits);
+    },
   };
 }
 

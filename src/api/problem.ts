@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { ulid } from 'ulid';
+import { ApprovalError } from '../queue/approval.ts';
 import { IdempotencyError } from '../queue/idempotency.ts';
 import { QueueStateLostError } from '../queue/scripts.ts';
 import { RetryError } from '../queue.ts';
@@ -100,7 +101,9 @@ const redisTrouble = new RegExp(
 /** The problem that an error of any kind is for the user. */
 function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof RetryError) return new Problem(error.kind === 'unknown' ? 404 : 409, error.message);
+  if (error instanceof RetryError || error instanceof ApprovalError) {
+    return new Problem(error.kind === 'unknown' ? 404 : 409, error.message);
+  }
   if (error instanceof IdempotencyError) {
     const places = [{ header: 'Idempotency-Key', detail: 'was used for another request' }];
     return new Problem(422, error.message, { places, cause: error });

@@ -82,7 +82,12 @@ const BuildDocument = Type.Object(
     project: Type.String(),
     status: named(Status),
     reason: Type.Optional(Reason),
-    message: Type.Optional(Type.String({ description: 'For `errored`: what went wrong and what to do.' })),
+    message: Type.Optional(
+      Type.String({
+        description:
+          'For `errored`: what went wrong and what to do; for `canceled`: which build superseded it.',
+      }),
+    ),
     attempt: count('Tries so far; 0 until a worker takes the build.'),
     attempts: Type.Optional(Type.Array(named(Attempt))),
     source: Type.Object({
@@ -97,6 +102,15 @@ const BuildDocument = Type.Object(
         type: 'string',
         description: '`untrusted`: of a pull request from a fork.',
       }),
+    ),
+    approved: Type.Optional(
+      Type.Object(
+        { by: Type.String({ description: 'Name of the token.' }), at: instant() },
+        { description: 'Who let a held build run.' },
+      ),
+    ),
+    unreported: Type.Optional(
+      Type.String({ description: 'Why the forge was not told how the build fares.' }),
     ),
     priority: Type.Optional(Type.Integer({ minimum: 0, maximum: 9 })),
     labels: Type.Optional(

@@ -10,6 +10,7 @@ import type { Records } from '../records.ts';
 import type { RedisHandle } from '../redis.ts';
 import type { Repositories } from '../repositories.ts';
 import type { Secrets } from '../secrets.ts';
+import type { Statuses } from '../statuses.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { Tokens } from '../tokens.ts';
 import type { Reach } from './availability.ts';
@@ -29,6 +30,7 @@ export interface Service {
   readonly secrets: Secrets;
   readonly deliveries: Deliveries;
   readonly hooks: Hooks;
+  readonly statuses: Statuses;
 }
 
 /** What the resources share besides. */

@@ -27,10 +27,15 @@ const WorkerList = Type.Object({ workers: Type.Array(named(Worker)) }, { $id: 'W
 
 const Queue = Type.Object(
   {
+    held: Type.Integer({ minimum: 0, description: 'Waiting for approval.' }),
     delayed: Type.Integer({ minimum: 0, description: 'Not to be started yet.' }),
     waiting: count,
     ready: Type.Integer({ minimum: 0, description: 'Given out, and not taken by a worker yet.' }),
     running: count,
+    reports: Type.Integer({
+      minimum: 0,
+      description: 'Commits whose forge is to be told how their builds fare.',
+    }),
     oldestWaitingSince: Type.Optional(Type.String({ format: 'date-time' })),
     lanes: Type.Array(
       Type.Object({ labels, avoids: Type.Optional(Type.String()), waiting: count, projects: count }),

@@ -49,12 +49,15 @@ async function ls({ limit, all, json, ...filter }: LsOptions): Promise<void> {
       if (++count >= most) break;
     }
     if (!json)
-      process.stdout.write(table(['ID', 'STATUS', 'PROJECT', 'REF', 'CREATED', 'TOOK'], shown.map(row)));
+      process.stdout.write(
+        table(['ID', 'NUMBER', 'STATUS', 'PROJECT', 'REF', 'CREATED', 'TOOK'], shown.map(row)),
+      );
   });
 }
 
 function row({
   id,
+  number,
   status,
   reason,
   project = '',
@@ -66,5 +69,13 @@ function row({
   const known = reason === undefined || ['exit', 'timeout', 'canceled'].includes(reason);
   const state = known ? status : `${status} (${reason})`;
   const took = startedAt && finishedAt ? duration(Date.parse(finishedAt) - Date.parse(startedAt)) : '-';
-  return [id, state.replace('_', ' '), plain(project), plain(source.ref ?? '-'), second(createdAt), took];
+  return [
+    id,
+    String(number ?? '-'),
+    state.replace('_', ' '),
+    plain(project),
+    plain(source.ref ?? '-'),
+    second(createdAt),
+    took,
+  ];
 }

@@ -9,6 +9,7 @@ import { UsageError } from '../usage.ts';
  * cost more than starting a sandbox.
  */
 const commands: Record<string, () => Promise<{ readonly command: () => Command }>> = {
+  approve: () => import('./approve.ts'),
   artifacts: () => import('./artifacts.ts'),
   cancel: () => import('./cancel.ts'),
   doctor: () => import('./doctor.ts'),

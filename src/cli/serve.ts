@@ -15,8 +15,10 @@ import { openRetention, type Retention } from '../retention.ts';
 import { openRepositories } from '../repositories.ts';
 import { openSecrets } from '../secrets.ts';
 import { openSettings, type Settings } from '../settings.ts';
+import { openStatuses } from '../statuses.ts';
 import { openStorage } from '../storage/storage.ts';
 import { openTokens } from '../tokens.ts';
+import { forgeOf } from '../triggers/forges.ts';
 import { placesIn, redisUrlOf } from '../up/place.ts';
 import { endWithParent } from '../up/supervised.ts';
 import { provideToken } from '../up/token.ts';
@@ -65,6 +67,9 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
   const onHookTrouble = (error: unknown) => logger.warn({ err: error }, 'a delivery is tried again');
   const hooks = openHooks({ repositories, deliveries, queue, onTrouble: onHookTrouble });
   open.defer(everySecond(() => hooks.tick(), onHookTrouble));
+  const statuses = open.adopt(openStatuses({ queue, records, repositories, forgeOf, logger }), (each) =>
+    each.close(),
+  );
   const tokens = openTokens(redis);
   if ((await tokens.list()).length === 0) {
     const { token } = placesIn(config.dataDir);
@@ -74,7 +79,7 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
   const { dataDir, uploadMaxBytes, rateLimit, publicUrl } = config;
   const app = open.adopt(
     await createServer(
-      { redis, storage, records, queue, logs, tokens, repositories, secrets, deliveries, hooks },
+      { redis, storage, records, queue, logs, tokens, repositories, secrets, deliveries, hooks, statuses },
       { dataDir, version, logger, uploadMaxBytes, rateLimit, publicUrl },
     ),
     (each) => each.close(),
@@ -82,7 +87,9 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
   await app.listen(config.listen);
   const address = app.server.address();
   const port = typeof address === 'object' && address ? address.port : config.listen.port;
-  open.adopt(await announce(config, port, logger), (withdraw) => withdraw());
+  const url = urlAt({ address: config.listen.host, port });
+  open.adopt(await announce(config, url, logger), (withdraw) => withdraw());
+  statuses.start(publicUrl ?? url);
   void restore(records, logger);
   milestone(logger, { signal: await stopped }, 'stopping');
 }
@@ -141,13 +148,8 @@ async function restore(records: Records, logger: Logger): Promise<void> {
 }
 
 /** Tells commands of this machine where the API is, for as long as it is there. Returns what ends that. */
-async function announce(
-  { listen, dataDir }: Config,
-  port: number,
-  logger: Logger,
-): Promise<() => Promise<void>> {
+async function announce({ dataDir }: Config, url: string, logger: Logger): Promise<() => Promise<void>> {
   const { url: file } = placesIn(dataDir);
-  const url = urlAt({ address: listen.host, port });
   await mkdir(dirname(file), { recursive: true });
   await writeFile(`${file}.${process.pid}`, `${url}\n`);
   await rename(`${file}.${process.pid}`, file);

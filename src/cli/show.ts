@@ -25,6 +25,7 @@ function describe(build: ShownBuild): string {
   const { source, labels = {} } = build;
   const facts: [string, string | undefined][] = [
     ['id', build.id],
+    ['number', build.number === undefined ? undefined : String(build.number)],
     ['status', withReason(build)],
     ['message', build.message],
     ['waits', build.waiting],
@@ -32,6 +33,8 @@ function describe(build: ShownBuild): string {
     ['ref', source.ref],
     ['commit', source.sha],
     ['retry of', build.retryOf],
+    ['approved', build.approved && `by ${build.approved.by}, ${second(build.approved.at)}`],
+    ['forge', build.unreported],
     ['priority', build.priority === undefined || build.priority === 5 ? undefined : String(build.priority)],
     ['group', build.group],
     [

@@ -3,6 +3,7 @@ import type { Outcome } from '../../../src/build.ts';
 import type { PublicBuild } from '../../../src/api/record.ts';
 import type { Consumer } from '../../../src/queue/consumer.ts';
 import { useRedis } from '../../redis.ts';
+import { makeSpec } from '../queue/specs.ts';
 import { startService, type TestService } from './service.ts';
 import { startWorker, until } from './worker.ts';
 
@@ -45,10 +46,14 @@ test('tell how the queue, the workers, the builds and the API are', async () => 
   const first = await submit();
   await submit({ labels: { arch: 'none' } });
   await submit({ notBefore: '2100-01-01T00:00:00Z' });
+  await service.queue.submit(makeSpec({ hold: 'approval', report: 'commit-status' }));
   await new Promise((resolve) => setTimeout(resolve, 30));
   const idle = await samples();
   expect(idle.get('cofferdam_queue_builds{state="waiting"}')).toBe(2);
   expect(idle.get('cofferdam_queue_builds{state="delayed"}')).toBe(1);
+  expect(idle.get('cofferdam_queue_builds{state="held"}')).toBe(1);
+  expect(idle.get('cofferdam_commit_statuses_waiting')).toBe(1);
+  expect(idle.get('cofferdam_commit_statuses_total{outcome="told"}')).toBe(0);
   expect(idle.get('cofferdam_queue_oldest_wait_seconds')).toBeGreaterThan(0.02);
   expect(idle.get('cofferdam_workers')).toBe(0);
   expect(idle.get('cofferdam_redis_up')).toBe(1);

@@ -70,7 +70,7 @@ describe('the document', () => {
     expect(new Set(names)).toEqual(
       new Set(
         (
-          'cancelBuild createToken getArtifact getBuild getHealth getLog getMetrics getOpenapi getQueue getReadiness ' +
+          'approveBuild cancelBuild createToken getArtifact getBuild getHealth getLog getMetrics getOpenapi getQueue getReadiness ' +
           'getUpload getVersion listArtifacts listBuilds listTokens listWorkers putUpload retryBuild revokeToken submitBuild ' +
           'addRepository changeRepository changeWebhookSecret getRepository listRepositories listSecrets putSecret ' +
           'removeRepository removeSecret ' +

@@ -16,7 +16,9 @@ import type { RedisHandle } from '../../../src/redis.ts';
 import { openRepositories } from '../../../src/repositories.ts';
 import { openSecrets } from '../../../src/secrets.ts';
 import { openSettings } from '../../../src/settings.ts';
+import { openStatuses } from '../../../src/statuses.ts';
 import { openStorage } from '../../../src/storage/storage.ts';
+import { forgeOf } from '../../../src/triggers/forges.ts';
 import { openTokens, type Scope } from '../../../src/tokens.ts';
 import { openVault } from '../../../src/vault.ts';
 import { createKeyFile } from '../../../src/vault/key-file.ts';
@@ -50,6 +52,7 @@ export async function startService(
   const deliveries = openDeliveries(redis);
   const onTrouble = (error: unknown) => void logged.push(String(error));
   const hooks = openHooks({ repositories, deliveries, queue, onTrouble });
+  const statuses = openStatuses({ queue, records, repositories, forgeOf, logger: pino({ level: 'silent' }) });
   const tokens = openTokens(redis);
   const bearer = { read: '', submit: '', admin: '' };
   for (const scope of ['read', 'submit', 'admin'] as const) {
@@ -64,7 +67,19 @@ export async function startService(
   });
   const reader = openLogReader({ redis, storage, records });
   const logs = options.logs ?? reader;
-  const service = { redis, storage, records, queue, tokens, logs, repositories, secrets, deliveries, hooks };
+  const service = {
+    redis,
+    storage,
+    records,
+    queue,
+    tokens,
+    logs,
+    repositories,
+    secrets,
+    deliveries,
+    hooks,
+    statuses,
+  };
   const app = await createServer(service, {
     dataDir: directory,
     version: '0.0.0-test',
