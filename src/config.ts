@@ -166,6 +166,11 @@ function parseLabels(text: string): Record<string, string> | undefined {
   return Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? '', pair?.[2] ?? '']));
 }
 
+/** What somebody who starts a build on this machine put there for it. */
+export function environmentVariable(name: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
+  return env[name];
+}
+
 function readOptional(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim() || undefined;

@@ -54,7 +54,7 @@ export function openSecrets(settings: Settings, vault: Vault): Secrets {
 
   return {
     set: async ({ name, scope, triggers }, value) => {
-      check(name, value);
+      checkSecret(name, value);
       const kind = kindOf(scope);
       const secret: Secret = { name, scope, triggers, updatedAt: new Date().toISOString() };
       const entry: Entry = { secret, sealed: vault.seal(value, contextOf(kind, name)) };
@@ -92,7 +92,8 @@ function scopesOf(repository: string): SecretScope[] {
   return [...organizations, { kind: 'repository', name: repository }];
 }
 
-function check(name: string, value: string): void {
+/** Throws SecretError, as `set` does. */
+export function checkSecret(name: string, value: string): void {
   if (!secretName.test(name)) {
     throw new SecretError(
       `'${name.slice(0, 100)}' cannot name a secret; use up to 100 letters, digits, '_' and '-', and not '-' first`,

@@ -7,9 +7,11 @@ import type { ArtifactRecord, BuildRecord, Outcome, Reason, StepRecord } from '.
 import type { Plan } from '../src/workflow/plan.ts';
 import { type Abort, AbortedError, unlessAborted } from './abort.ts';
 import { type ArtifactCaps, ArtifactError, collectArtifacts } from './artifacts.ts';
-import { workspacePath } from './environment.ts';
+import { type BuildFacts, buildVariables } from './ci-variables.ts';
+import { type SecretValues, workspacePath } from './environment.ts';
 import type { BuildEvents } from './events.ts';
 import { createBuildLog } from './log.ts';
+import { createMask, type Mask } from './mask.ts';
 import { createPhases } from './phases.ts';
 import { SourceError } from './source.ts';
 import { runSteps } from './steps.ts';
@@ -32,6 +34,10 @@ export interface BuildRequest {
   readonly repo: string;
   /** Describes the source; called once. Throws SourceError. */
   readonly source: () => Promise<BuildSource>;
+  /** What made it, and whose it is. */
+  readonly about: Omit<BuildFacts, 'id' | 'createdAt' | 'startedAt' | 'workflow' | 'git'>;
+  /** Values of all that the plan's steps name. */
+  readonly secrets: SecretValues;
   readonly logCapBytes: number;
   readonly artifactCaps: ArtifactCaps;
   /** Who the build is, when a queue accepted it before; `createdAt` is ISO 8601. */
@@ -59,6 +65,7 @@ export async function runBuild(request: BuildRequest, tools: BuildTools): Promis
   const { id, attempt, createdAt } = request.accepted ?? { id: ulid(), attempt: 1, createdAt: startedAt };
   const phases = createPhases();
   const log = createBuildLog(request.logCapBytes, events);
+  const mask = createMask(request.secrets.values());
   let source: BuildSource | undefined;
   let sandbox: Sandbox | undefined;
   let steps: StepRecord[] = plan.steps.map(({ name }) => ({ name, status: 'skipped' }));
@@ -76,14 +83,31 @@ export async function runBuild(request: BuildRequest, tools: BuildTools): Promis
     );
     sandbox = box;
     const ran = await phases.during('runMs', () =>
-      runSteps({ buildId: id, plan, sandbox: box, images: ready.images, log, events, abort }),
+      runSteps({
+        plan,
+        sandbox: box,
+        images: ready.images,
+        variables: buildVariables({
+          ...request.about,
+          id,
+          createdAt,
+          startedAt,
+          workflow: plan.name,
+          git: ready.source.git,
+        }),
+        secrets: request.secrets,
+        mask,
+        log,
+        events,
+        abort,
+      }),
     );
     steps = ran.records;
     await log.finish();
     if (ran.broken) throw ran.broken;
     const verdict = (outcome = outcomeOf(steps, plan, abort));
     usage = await box.usage();
-    artifacts = await phases.during('collectMs', () => collect(box, request, tools, verdict));
+    artifacts = await phases.during('collectMs', () => collect(box, request, tools, mask, verdict));
   } catch (error) {
     outcome = afterError(error, outcome, abort);
   }
@@ -94,7 +118,7 @@ export async function runBuild(request: BuildRequest, tools: BuildTools): Promis
   }
   abort.release();
 
-  const { status, ...why } = outcome;
+  const { status, ...why } = withoutSecrets(outcome, mask);
   const finishedAt = new Date().toISOString();
   return {
     id,
@@ -102,7 +126,7 @@ export async function runBuild(request: BuildRequest, tools: BuildTools): Promis
     ...why,
     attempt,
     source: { repo: request.repo, ...source?.git },
-    trigger: { kind: 'manual' },
+    trigger: request.about.trigger,
     createdAt,
     startedAt,
     finishedAt,
@@ -166,18 +190,25 @@ async function collect(
   sandbox: Sandbox,
   { plan, artifactCaps }: BuildRequest,
   { artifacts, events, abort }: BuildTools,
+  mask: Mask,
   { status }: Outcome,
 ): Promise<ArtifactRecord[]> {
   if (status === 'canceled') return [];
   const result = status === 'passed' ? 'success' : 'failure';
   const wanted = plan.artifacts.filter(({ when }) => when === 'always' || when === result);
   const collecting = collectArtifacts(sandbox, wanted, artifacts, artifactCaps, (message) =>
-    events.warning(message),
+    events.warning(mask.text(message)),
   );
   const limit = abort.reason === 'timeout' ? AbortSignal.timeout(timedOutCollectMs) : abort.stopping;
   const records = await unlessAborted(limit, collecting);
   for (const record of records) events.artifact(record);
   return records;
+}
+
+/** Messages may quote what the build did. */
+function withoutSecrets(outcome: Outcome, mask: Mask): Outcome {
+  if (!('message' in outcome) || outcome.message === undefined) return outcome;
+  return { ...outcome, message: mask.text(outcome.message) };
 }
 
 /** What an exception makes of a build. A verdict that stands already stays, unless there is less to show for it. */

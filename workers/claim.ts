@@ -5,6 +5,7 @@ import { UsageError } from '../src/usage.ts';
 import type { LogWriter } from '../src/logs.ts';
 import type { Claim, Result } from '../src/queue/claim.ts';
 import type { Records } from '../src/records.ts';
+import { pageOf } from '../src/statuses/state.ts';
 import type { Storage } from '../src/storage/storage.ts';
 import { findWorkflow } from '../src/workflow/find.ts';
 import { parseWorkflow } from '../src/workflow/parse.ts';
@@ -13,8 +14,9 @@ import { readWorkflow } from '../src/workflow/read.ts';
 import { createAbort } from './abort.ts';
 import { defaultArtifactCaps } from './artifacts.ts';
 import type { Budget } from './budget.ts';
-import { type BuildSource, runBuild } from './build.ts';
+import { type BuildRequest, type BuildSource, runBuild } from './build.ts';
 import type { BuildEvents } from './events.ts';
+import { type Grant, grantTo, type GrantTools } from './grants.ts';
 import type { Machine } from './machine.ts';
 import { createProgress, type Progress } from './progress.ts';
 import { SourceError } from './source.ts';
@@ -23,7 +25,7 @@ import { storageArtifacts } from './storage-artifacts.ts';
 import { openUpload, type UploadCache, type UploadedTree } from './uploads.ts';
 
 /** What a worker runs its builds with. */
-export interface ClaimTools {
+export interface ClaimTools extends GrantTools {
   readonly machine: Machine;
   readonly storage: Storage;
   readonly records: Records;
@@ -32,6 +34,8 @@ export interface ClaimTools {
   readonly openLog: (claim: Claim) => LogWriter;
   readonly logCapBytes: number;
   readonly stopping: Stopping;
+  /** Where users reach the service, without a slash at the end; undefined: nobody said. */
+  readonly publicUrl: string | undefined;
 }
 
 /** Failures of the platform that another try, on another machine, may not have. */
@@ -42,13 +46,14 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
   const { spec, record, fence } = claim;
   const { stopping } = tools;
   let tree: UploadedTree | undefined;
-  let plan: Plan;
+  let grant: Grant;
   try {
     tree = await sourceOf(claim, tools);
-    plan = await planOf(claim, tree);
+    grant = await grantTo(spec, await planOf(claim, tree), tools);
   } catch (error) {
     return refused(record, error);
   }
+  const { plan } = grant;
   const stop = AbortSignal.any([claim.canceled, claim.lost, stopping.ending]);
   let giveShareBack: () => void;
   try {
@@ -73,10 +78,14 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
   ]);
   try {
     const prefix = `builds/${spec.id}/attempts/${fence.attempt}/`;
+    const events = eventsOf(record, plan, log, progress);
+    for (const notice of grant.notices) events.warning(notice);
     const built = await runBuild(
       {
-        plan: withEnvironment(plan, spec.environment),
+        plan,
         repo: record.source.repo,
+        about: aboutOf(claim, grant, tools),
+        secrets: grant.secrets,
         source: () => Promise.resolve(sourceFor(tree)),
         logCapBytes: tools.logCapBytes,
         artifactCaps: defaultArtifactCaps,
@@ -86,7 +95,7 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
         driver: tools.machine.driver,
         resolveImage: (ref) => tools.machine.images.resolve(ref),
         artifacts: storageArtifacts(tools.storage, `${prefix}artifacts/`),
-        events: eventsOf(record, plan, log, progress),
+        events,
         abort,
       },
     );
@@ -194,13 +203,19 @@ function sourceFor(tree: UploadedTree | undefined): BuildSource {
   };
 }
 
-function withEnvironment(plan: Plan, environment: Readonly<Record<string, string>>): Plan {
-  const [first, ...others] = plan.steps;
-  const add = (step: Plan['steps'][number]) => ({
-    ...step,
-    environment: { ...step.environment, ...environment },
-  });
-  return { ...plan, steps: [add(first), ...others.map(add)] };
+/** What the variables of a build tell of it. */
+function aboutOf(
+  { spec, record }: Claim,
+  { repository }: Grant,
+  { publicUrl }: ClaimTools,
+): BuildRequest['about'] {
+  return {
+    trigger: spec.trigger,
+    project: spec.project,
+    ...(record.number !== undefined && { number: record.number }),
+    ...(repository && { repository }),
+    ...(publicUrl !== undefined && { publicUrl, page: pageOf(spec.id, publicUrl) }),
+  };
 }
 
 /** What the build does, for those who follow it: the log, and the record at each step. */

@@ -6,26 +6,46 @@ export const workspacePath = '/workspace';
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** The environment of a step: the image's, then ours, then the workflow's. Nothing of the host's. */
+/** Names of secrets to their values; of an untrusted build there are none. */
+export type SecretValues = ReadonlyMap<string, string>;
+
+/**
+ * The environment of a step, later ones win: the image's, the workflow's, its secrets, and the variables that tell of
+ * the build, which a workflow cannot overwrite (as in Woodpecker). Nothing of the host's.
+ */
 export function stepEnvironment(
   image: ImageConfig,
   step: PlanStep,
-  build: { readonly id: string; readonly workflow: string },
+  secrets: SecretValues,
+  variables: Readonly<Record<string, string>>,
 ): Record<string, string> {
   const fromImage = image.env.map((entry) => {
     const at = entry.indexOf('=');
     return [entry.slice(0, at), entry.slice(at + 1)] as const;
   });
+  const given = step.secrets.flatMap((each) =>
+    each.kind === 'variable' ? [[each.variable, valueOf(each.secret, secrets)] as const] : [],
+  );
   return {
     PATH: defaultPath,
     HOME: '/root',
     ...Object.fromEntries(fromImage.filter(([key]) => key !== '')),
-    CI: 'true',
-    CI_SYSTEM_NAME: 'cofferdam',
-    CI_WORKSPACE: workspacePath,
-    CI_WORKFLOW_NAME: build.workflow,
-    CI_STEP_NAME: step.name,
-    COFFERDAM_BUILD_ID: build.id,
     ...step.environment,
+    ...Object.fromEntries(given),
+    ...variables,
   };
+}
+
+/** Contents of the step's files in /run/secrets, by name. */
+export function secretFiles(step: PlanStep, secrets: SecretValues): Record<string, string> {
+  const files = step.secrets.flatMap((each) =>
+    each.kind === 'file' ? [[each.file, valueOf(each.secret, secrets)] as const] : [],
+  );
+  return Object.fromEntries(files);
+}
+
+function valueOf(name: string, secrets: SecretValues): string {
+  const value = secrets.get(name);
+  if (value === undefined) throw new TypeError(`no value was looked up for the secret ${name}`);
+  return value;
 }

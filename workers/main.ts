@@ -83,6 +83,9 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
     records,
     repositories: openRepositories(settings, vault),
     secrets: openSecrets(settings, vault),
+    // No build has a target branch yet: git sources are refused.
+    workflowAt: () => Promise.resolve(undefined),
+    publicUrl: config.publicUrl,
     uploads,
     logCapBytes,
     stopping,

@@ -4,17 +4,24 @@ import type { StepRecord } from '../src/build.ts';
 import type { Plan, PlanStep } from '../src/workflow/plan.ts';
 import { shellScript } from '../src/workflow/script.ts';
 import { type Abort, AbortedError } from './abort.ts';
-import { stepEnvironment, workspacePath } from './environment.ts';
+import { stepVariables } from './ci-variables.ts';
+import { secretFiles, type SecretValues, stepEnvironment, workspacePath } from './environment.ts';
 import type { BuildEvents } from './events.ts';
 import type { BuildLog } from './log.ts';
+import type { Mask } from './mask.ts';
 
 /** What the steps of a build need. */
 export interface StepsContext {
-  readonly buildId: string;
   readonly plan: Plan;
   readonly sandbox: Sandbox;
   /** By reference; every image that the plan names. */
   readonly images: ReadonlyMap<string, Image>;
+  /** Variables of all steps that tell of the build. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** Values of all that the plan's steps name. */
+  readonly secrets: SecretValues;
+  /** Keeps them out of the log. */
+  readonly mask: Mask;
   readonly log: BuildLog;
   readonly events: BuildEvents;
   readonly abort: Abort;
@@ -51,19 +58,24 @@ export async function runSteps(context: StepsContext): Promise<StepsResult> {
 }
 
 async function runStep(step: PlanStep, containers: Containers, context: StepsContext): Promise<StepRecord> {
-  const { events, log, abort } = context;
+  const { events, log, mask, abort } = context;
   const { container, image } = containers.of(step);
+  const startedAt = new Date().toISOString();
   const started: StepRecord = {
     name: step.name,
     status: 'running',
     image: { ref: image.ref, digest: image.digest },
-    startedAt: new Date().toISOString(),
+    startedAt,
   };
   await events.step(started);
-  const command = commandOf(step, image, context);
-  const exit = await stoppable(abort, container, () =>
-    container.run(command, (chunk) => log.write(step.name, chunk)),
-  );
+  const command = commandOf(step, image, startedAt, context);
+  const output = mask.stream((chunk) => log.write(step.name, chunk));
+  let exit: Exit;
+  try {
+    exit = await stoppable(abort, container, () => container.run(command, output.write));
+  } finally {
+    await output.end();
+  }
   if (step.container.kind === 'own') container.kill();
   return { ...started, ...verdictOf(exit, abort), exitCode: exit.code, finishedAt: new Date().toISOString() };
 }
@@ -75,12 +87,21 @@ function verdictOf(exit: Exit, abort: Abort): Pick<StepRecord, 'status' | 'reaso
   return { status: 'failed', reason: exit.reason };
 }
 
-function commandOf(step: PlanStep, image: Image, { buildId, plan }: StepsContext): Command {
+function commandOf(
+  step: PlanStep,
+  image: Image,
+  startedAt: string,
+  { plan, variables, secrets }: StepsContext,
+): Command {
   const args: Command['args'] =
     step.run.kind === 'exec' ? step.run.args : ['/bin/sh', '-c', shellScript(step.run.commands)];
   return {
     args,
-    env: stepEnvironment(image.config, step, { id: buildId, workflow: plan.name }),
+    env: stepEnvironment(image.config, step, secrets, {
+      ...variables,
+      ...stepVariables(step.name, plan.steps.indexOf(step), startedAt),
+    }),
+    secrets: secretFiles(step, secrets),
     cwd: workspacePath,
   };
 }

@@ -5,6 +5,7 @@ import { createAbort } from '../../workers/abort.ts';
 import { defaultArtifactCaps } from '../../workers/artifacts.ts';
 import { runBuild } from '../../workers/build.ts';
 import { openMachine } from '../../workers/machine.ts';
+import { namedSecrets } from '../../workers/secrets.ts';
 import { describeSource } from '../../workers/source.ts';
 import { artifactStore } from '../artifacts.ts';
 import { loadConfig } from '../config.ts';
@@ -15,6 +16,7 @@ import { bytesOf, millisecondsOf } from '../workflow/quantity.ts';
 import { readWorkflow } from '../workflow/read.ts';
 import { createEvents } from './events.ts';
 import { statusCode } from './exit.ts';
+import { collectSecret } from './local-secrets.ts';
 import { UsageError } from '../usage.ts';
 import { createOutput } from './output.ts';
 import { createScreen } from './screen.ts';
@@ -24,6 +26,7 @@ interface RunOptions {
   readonly workflow?: string;
   readonly image?: string;
   readonly env: Readonly<Record<string, string>>;
+  readonly secret: ReadonlyMap<string, string>;
   readonly artifacts?: string;
   readonly timeout?: string;
   readonly pull: 'missing' | 'always' | 'never';
@@ -51,6 +54,14 @@ export function command(): Command {
         .argParser(collectPairs('--env'))
         .default({}, 'none'),
     )
+    .addOption(
+      new Option(
+        '-s, --secret <name[=@file]>',
+        'a secret: the variable NAME, or what is in FILE; may be repeated',
+      )
+        .argParser(collectSecret)
+        .default(new Map(), 'none'),
+    )
     .option('-a, --artifacts <dir>', 'keep artifacts in this directory')
     .option('-t, --timeout <duration>', 'stop the build after this long, as 30m or 90s')
     .addOption(
@@ -77,6 +88,10 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
   const { directory, args } = operands(words, options, raw);
   const config = loadConfig();
   const plan = withOptions(await planOf(directory, args, options), options);
+  const secrets = namedSecrets(plan, options.secret, (step, secret) => {
+    const given = `give it with --secret ${secret}=@FILE, or with --secret ${secret} from the variable of that name`;
+    return new UsageError(`step '${step}' names the secret '${secret}': ${given}`);
+  });
   const logCapBytes = logCap(options.logCap);
   const { driver, images } = openMachine(config.dataDir);
   const keptIn = options.artifacts;
@@ -95,6 +110,8 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
     {
       plan,
       repo: resolve(directory),
+      about: { trigger: { kind: 'manual' } },
+      secrets,
       source: async () => {
         const { directory: path, hidden, git } = await describeSource(directory, config.dataDir);
         return { directories: [path], hidden, git };

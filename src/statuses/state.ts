@@ -34,8 +34,13 @@ export function statusOf(
     state: record.status,
     context: contextOf(trigger),
     description: oneLine(`#${record.number ?? '?'} ${waits ? 'waits for approval' : describe(record)}`),
-    url: `${publicUrl}/v1/builds/${record.id}/logs`,
+    url: pageOf(record.id, publicUrl),
   };
+}
+
+/** What people look at who want to know of a build. */
+export function pageOf(id: string, publicUrl: string): string {
+  return `${publicUrl}/v1/builds/${id}/logs`;
 }
 
 function describe({ status, reason, message, startedAt, finishedAt }: BuildRecord): string {

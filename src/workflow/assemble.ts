@@ -1,13 +1,12 @@
 import { defaultLimits, type Limits } from '../limits.ts';
 import { readArtifacts } from './artifacts.ts';
 import { readEnvironment, readStepEnvironment } from './environment.ts';
-import type { ArtifactPattern, Plan, PlanStep } from './plan.ts';
+import { type ArtifactPattern, defaultTimeoutMs, type Plan, type PlanStep } from './plan.ts';
 import { bytesOf, millisecondsOf } from './quantity.ts';
 import type { StepFile, WorkflowFile } from './schema.ts';
 import { maxScriptBytes, shellScript } from './script.ts';
 import type { Finding } from './shape.ts';
 
-const defaultTimeoutMs = 60 * 60 * 1000;
 const longestMs = 168 * 60 * 60 * 1000;
 const MiB = 1024 ** 2;
 const TiB = 1024 ** 4;

@@ -14,6 +14,9 @@ export interface Plan {
   readonly artifacts: readonly ArtifactPattern[];
 }
 
+/** Of a workflow that says nothing of it. */
+export const defaultTimeoutMs = 60 * 60 * 1000;
+
 export interface PlanStep {
   readonly name: string;
   /** `shared`: the build's one container; `own`: a fresh container of that image on the same workspace. */

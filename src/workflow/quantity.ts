@@ -23,3 +23,23 @@ export function millisecondsOf(duration: string): number {
   const amount = (unit: string) => Number(new RegExp(`([0-9]+)${unit}`).exec(duration)?.[1] ?? 0);
   return ((amount('h') * 60 + amount('m')) * 60 + amount('s')) * 1000;
 }
+
+/** Bytes as a workflow would write them: `4GiB`, `1500MB`; exact, so `123` where no unit fits. */
+export function writtenSize(bytes: number): string {
+  const unit = ['TiB', 'GiB', 'MiB', 'KiB', 'TB', 'GB', 'MB', 'kB'].find(
+    (each) => bytes >= (byteUnits[each] ?? 1) && bytes % (byteUnits[each] ?? 1) === 0,
+  );
+  return unit === undefined ? String(bytes) : `${bytes / (byteUnits[unit] ?? 1)}${unit}`;
+}
+
+/** Milliseconds as a workflow would write them: `1h30m`; parts of a second are left out. */
+export function writtenDuration(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000);
+  const parts = [
+    [Math.floor(seconds / 3600), 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ] as const;
+  const text = parts.flatMap(([count, unit]) => (count > 0 ? [`${count}${unit}`] : [])).join('');
+  return text === '' ? '0s' : text;
+}

@@ -24,7 +24,7 @@ export function step(name: string, words = 'exit 0', options: Partial<PlanStep> 
 }
 
 /** What can be run in a rehearsal; each word is an argument. */
-const programs: Script = ({ args: [program, first = '', second = ''], env }) => {
+const programs: Script = ({ args: [program, first = '', second = ''], env, secrets }) => {
   switch (program) {
     case 'exit':
       return { exit: { reason: 'exit', code: Number(first) } };
@@ -36,6 +36,8 @@ const programs: Script = ({ args: [program, first = '', second = ''], env }) => 
       return { output: [first] };
     case 'env':
       return { output: [JSON.stringify(env)] };
+    case 'secrets':
+      return { output: [JSON.stringify(secrets)] };
     case 'write':
       return { writes: { [first]: second } };
     case 'sleep':
@@ -97,6 +99,8 @@ export async function play(scene: Scene): Promise<Played> {
     {
       plan,
       repo: '/repo',
+      about: { trigger: { kind: 'manual' } },
+      secrets: new Map(),
       source: async () => ({
         directories: [import.meta.dirname],
         hidden: [],

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../../../runtime/command.ts';
 import type { BuildRecord } from '../../../src/build.ts';
+import { version } from '../../../src/version.ts';
 import { type Directory, temporaryDirectory } from '../../workers/directory.ts';
 import { cofferdam, image, makeImage, script } from './cofferdam.ts';
 
@@ -265,8 +266,14 @@ test('the environment is CI, the workflow, the step and --env; nothing of this m
     'B=step',
     'C=option',
     'CI=true',
+    expect.stringMatching(/^CI_PIPELINE_CREATED=\d{10}$/),
+    'CI_PIPELINE_EVENT=manual',
+    expect.stringMatching(/^CI_PIPELINE_STARTED=\d{10}$/),
     'CI_STEP_NAME=step-1',
+    'CI_STEP_NUMBER=0',
+    expect.stringMatching(/^CI_STEP_STARTED=\d{10}$/),
     'CI_SYSTEM_NAME=cofferdam',
+    `CI_SYSTEM_VERSION=${version}`,
     'CI_WORKFLOW_NAME=cofferdam',
     'CI_WORKSPACE=/workspace',
     expect.stringMatching(/^COFFERDAM_BUILD_ID=[0-9A-Z]{26}$/),
