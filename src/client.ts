@@ -1,4 +1,6 @@
 import { decodeTime } from 'ulid';
+import type { ShownDelivery } from './api/deliveries.ts';
+import type { HookReceipt } from './api/hooks.ts';
 import type { Submission } from './api/submission.ts';
 import type { ArtifactRecord, BuildRecord, Status } from './build.ts';
 import { type BuildEvent, followBuild } from './client/follow.ts';
@@ -51,12 +53,22 @@ export interface Client {
   }): Promise<Token & { readonly secret: string }>;
   tokens(): Promise<readonly Token[]>;
   revokeToken(id: string): Promise<void>;
+  /** Newest first. */
+  deliveries(filter: {
+    readonly repository?: string | undefined;
+    readonly limit: number;
+  }): Promise<readonly ShownDelivery[]>;
+  delivery(id: string): Promise<ShownDelivery>;
+  deliveryBody(id: string): Promise<AsyncIterable<Uint8Array>>;
+  /** Builds it once more. */
+  replay(id: string): Promise<HookReceipt>;
 }
 
 /** @param onWait told when the service does not answer at once */
 export function openClient(target: Target, onWait: (why: string) => void): Client {
   const http = createHttp(target, onWait);
   const build = (id: string) => `/v1/builds/${encodeURIComponent(id)}`;
+  const delivery = (id: string) => `/v1/deliveries/${encodeURIComponent(id)}`;
   const artifact = (id: string, path: string) =>
     `${build(id)}/artifacts/${path.split('/').map(encodeURIComponent).join('/')}`;
   const builds = (filter: BuildFilter, pageSize = 100) => listBuilds(http, filter, pageSize);
@@ -95,6 +107,14 @@ export function openClient(target: Target, onWait: (why: string) => void): Clien
     createToken: (token) => json(http({ method: 'POST', path: '/v1/tokens', body: JSON.stringify(token) })),
     tokens: async () => (await json<{ tokens: Token[] }>(http({ method: 'GET', path: '/v1/tokens' }))).tokens,
     revokeToken: (id) => finished(http({ method: 'DELETE', path: `/v1/tokens/${encodeURIComponent(id)}` })),
+    deliveries: async ({ repository, limit }) => {
+      const query = { repository, limit: String(limit) };
+      const call = http({ method: 'GET', path: '/v1/deliveries', query });
+      return (await json<{ deliveries: ShownDelivery[] }>(call)).deliveries;
+    },
+    delivery: (id) => json(http({ method: 'GET', path: delivery(id) })),
+    deliveryBody: (id) => body(http({ method: 'GET', path: `${delivery(id)}/body` })),
+    replay: (id) => json(http({ method: 'POST', path: `${delivery(id)}/replay` })),
   };
 }
 

@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import type { Delivery } from '../deliveries.ts';
 import { ReplayError } from '../hooks.ts';
 import { forges } from '../repositories.ts';
@@ -28,6 +28,9 @@ const DeliveryDocument = Type.Object(
     description: 'What a forge delivered. Kept for seven days, the newest 200 of a repository.',
   },
 );
+
+/** A delivery as the API shows it. */
+export type ShownDelivery = Static<typeof DeliveryDocument>;
 
 const DeliveryList = Type.Object(
   { deliveries: Type.Array(named(DeliveryDocument)) },

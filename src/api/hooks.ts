@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { ForgedDeliveryError } from '../hooks.ts';
 import { forges } from '../repositories.ts';
 import { redisReach } from './availability.ts';
@@ -17,6 +17,7 @@ export const HookReceipt = Type.Object(
   { delivery: Type.String({ description: 'Its id here.' }), ...Outcome },
   { $id: 'HookReceipt' },
 );
+export type HookReceipt = Static<typeof HookReceipt>;
 
 const Params = Type.Object({
   forge: Type.Enum([...forges], { type: 'string' }),

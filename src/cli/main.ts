@@ -13,6 +13,7 @@ const commands: Record<string, () => Promise<{ readonly command: () => Command }
   artifacts: () => import('./artifacts.ts'),
   cancel: () => import('./cancel.ts'),
   doctor: () => import('./doctor.ts'),
+  hook: () => import('./hook.ts'),
   image: () => import('./image.ts'),
   lint: () => import('./lint.ts'),
   logs: () => import('./logs.ts'),
