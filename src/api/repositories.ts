@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { GitRefError } from '../git/ref.ts';
 import { GitUrlError, parseGitUrl } from '../git/url.ts';
+import { capProject } from '../queue/caps.ts';
 import type { Repository, RepositoryKeys } from '../repositories.ts';
 import {
   changedKeys,
@@ -35,6 +36,8 @@ export function repositories(app: App, context: Context): void {
     ...repository,
     webhookUrl: webhookUrlOf(repository, context),
   });
+  const cap = ({ name, concurrency }: Pick<Repository, 'name' | 'concurrency'>) =>
+    reach(() => capProject(context.redis, name, concurrency));
   const details = (repository: Repository, keys: RepositoryKeys): RepositoryDetails => ({
     ...shown(repository),
     keys: {
@@ -99,6 +102,7 @@ export function repositories(app: App, context: Context): void {
           places: [{ pointer: '#/name', detail: 'is taken; choose another one' }],
         });
       }
+      await cap(repository);
       reply.code(201).header('location', `/v1/repos/${repository.name}`).header('cache-control', 'no-store');
       return reply.send({ ...details(repository, keys), webhookSecret });
     },
@@ -153,6 +157,7 @@ export function repositories(app: App, context: Context): void {
         }),
       );
       if (!changed || !kept) throw unknownRepository(name);
+      await cap(changed);
       return details(changed, kept);
     },
   );
@@ -170,8 +175,9 @@ export function repositories(app: App, context: Context): void {
       },
     },
     async ({ params: { '*': name } }, reply) => {
-      await knownRepository(context, name);
+      const repository = await knownRepository(context, name);
       if (!(await store.remove(name))) throw unknownRepository(name);
+      await cap({ name: repository.name });
       return reply.code(204).send(null);
     },
   );

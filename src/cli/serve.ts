@@ -8,6 +8,7 @@ import { type Config, loadConfig } from '../config.ts';
 import { openDeliveries } from '../deliveries.ts';
 import { openHooks } from '../hooks.ts';
 import { openLogReader } from '../logs/reader.ts';
+import { capProject } from '../queue/caps.ts';
 import { openQueue } from '../queue.ts';
 import { openRecords, type Records } from '../records.ts';
 import { connectRedis } from '../redis.ts';
@@ -63,6 +64,9 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
   const vault = openVault(config.secretKeyFile);
   const repositories = openRepositories(settings, vault);
   const secrets = openSecrets(settings, vault);
+  // Redis may have lost them, or a process died between the two.
+  for (const repository of await repositories.list())
+    await capProject(redis, repository.name, repository.concurrency);
   const deliveries = openDeliveries(redis);
   const onHookTrouble = (error: unknown) => logger.warn({ err: error }, 'a delivery is tried again');
   const hooks = openHooks({ repositories, deliveries, queue, onTrouble: onHookTrouble });
