@@ -23,9 +23,9 @@ export interface SshGitServer {
 
 /**
  * A real sshd on a free loopback port whose user `git` may do what the superuser may. It has a mount namespace of its
- * own, with the accounts and the directory that it insists on; nothing of that is seen outside. Needs root.
+ * own, with the accounts and the directory that it insists on; nothing of that is seen outside. Programs in `commands` can be called by name. Needs root.
  */
-export async function serveSsh(root: string): Promise<SshGitServer> {
+export async function serveSsh(root: string, commands = '/usr/local/bin'): Promise<SshGitServer> {
   const directory = mkdtempSync(join(tmpdir(), 'cofferdam-sshd-'));
   const file = (name: string) => join(directory, name);
   for (const name of ['host', 'client']) {
@@ -51,6 +51,7 @@ export async function serveSsh(root: string): Promise<SshGitServer> {
     PasswordAuthentication no
     KbdInteractiveAuthentication no
     PrintMotd no
+    SetEnv PATH=${commands}:/usr/bin:/bin
     LogLevel VERBOSE
     `,
   );

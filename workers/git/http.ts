@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIPv6, type LookupFunction } from 'node:net';
+import { type Hosts, type Lookup, resolveHost } from './addresses.ts';
 import { RemoteError } from './remote-error.ts';
 
 export interface PinnedRequest {
@@ -49,6 +50,34 @@ export async function requestPinned(options: PinnedRequest): Promise<IncomingMes
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new RemoteError('unreachable', `${url.host} does not answer: ${reason}`, { cause });
   }
+}
+
+export interface CheckedRequest extends Omit<PinnedRequest, 'url' | 'addresses'> {
+  /** Somebody else's words. */
+  readonly url: string;
+  readonly hosts: Hosts;
+  readonly look?: Lookup | undefined;
+}
+
+/** As requestPinned, to a URL that is checked first. Throws RemoteError `refused` for one that we do not go to. */
+export async function requestChecked(options: CheckedRequest): Promise<IncomingMessage> {
+  const { url: text, hosts, look, signal, ...rest } = options;
+  const url = URL.parse(text);
+  const shown = JSON.stringify(
+    text
+      .replace(/[?#][^]*$/, '')
+      .replace(/\/\/[^/]*@/, '//…@')
+      .slice(0, 200),
+  );
+  if (!url || (url.protocol !== 'https:' && !(url.protocol === 'http:' && hosts === 'internal'))) {
+    throw new RemoteError('refused', `a server sends us to ${shown}, which is no https URL`);
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new RemoteError('refused', `a server sends us to ${shown}, which has a login in it`);
+  }
+  const addresses = await resolveHost(url.hostname, hosts, look);
+  signal?.throwIfAborted();
+  return await requestPinned({ ...rest, url, addresses, signal });
 }
 
 /** The body as text; more than `limit` bytes, or one that breaks off, is a RemoteError. */
