@@ -1,5 +1,3 @@
-import { lstat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
 import type { BuildRecord, Reason, StepRecord } from '../src/build.ts';
 import { UsageError } from '../src/usage.ts';
 import type { LogWriter } from '../src/logs.ts';
@@ -7,14 +5,14 @@ import type { Claim, Result } from '../src/queue/claim.ts';
 import type { Records } from '../src/records.ts';
 import { pageOf } from '../src/statuses/state.ts';
 import type { Storage } from '../src/storage/storage.ts';
-import { findWorkflow } from '../src/workflow/find.ts';
 import { parseWorkflow } from '../src/workflow/parse.ts';
 import type { Plan } from '../src/workflow/plan.ts';
 import { readWorkflow } from '../src/workflow/read.ts';
-import { createAbort } from './abort.ts';
+import { createAbort, unlessAborted } from './abort.ts';
 import { defaultArtifactCaps } from './artifacts.ts';
 import type { Budget } from './budget.ts';
-import { type BuildRequest, type BuildSource, runBuild } from './build.ts';
+import { type BuildRequest, runBuild } from './build.ts';
+import { type ClaimedSource, type ClaimedSources, workflowFile } from './claimed-source.ts';
 import type { BuildEvents } from './events.ts';
 import { type Grant, grantTo, type GrantTools } from './grants.ts';
 import type { Machine } from './machine.ts';
@@ -22,14 +20,13 @@ import { createProgress, type Progress } from './progress.ts';
 import { SourceError } from './source.ts';
 import type { Stopping } from './stopping.ts';
 import { storageArtifacts } from './storage-artifacts.ts';
-import { openUpload, type UploadCache, type UploadedTree } from './uploads.ts';
 
 /** What a worker runs its builds with. */
 export interface ClaimTools extends GrantTools {
   readonly machine: Machine;
   readonly storage: Storage;
   readonly records: Records;
-  readonly uploads: UploadCache;
+  readonly sources: Pick<ClaimedSources, 'of'>;
   readonly budget: Budget;
   readonly openLog: (claim: Claim) => LogWriter;
   readonly logCapBytes: number;
@@ -43,26 +40,37 @@ const transient: readonly Reason[] = ['sandbox', 'internal', 'registry', 'artifa
 
 /** Runs a claimed build to its result. Never throws for what the build did. */
 export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result> {
-  const { spec, record, fence } = claim;
+  const { spec, fence } = claim;
   const { stopping } = tools;
-  let tree: UploadedTree | undefined;
+  const stop = AbortSignal.any([claim.canceled, claim.lost, stopping.ending]);
+  const stopped = (): Result =>
+    cutShort(claim, stopping, canceled(record)) ?? { kind: 'finished', record: canceled(record) };
+  const storage = { prefix: `builds/${spec.id}/attempts/${fence.attempt}/` };
+  let opened: LogWriter | undefined;
+  const openLog = () => (opened ??= tools.openLog(claim));
+  let record = claim.record;
+  let source: ClaimedSource;
   let grant: Grant;
   try {
-    tree = await sourceOf(claim, tools);
-    grant = await grantTo(spec, await planOf(claim, tree), tools);
+    source = await unlessAborted(stop, sourceOf(claim, stop, openLog, tools));
+    // The next attempt, and whoever looks at this one, takes the commit that the ref had now.
+    record = { ...record, source: { ...source.build.git, ...record.source } };
+    grant = await grantTo(spec, await planOf(claim, source), tools);
   } catch (error) {
-    return refused(record, error);
+    if (stop.aborted) return stopped();
+    if (!opened) return refused(record, error);
+    const { bytes } = await opened.close();
+    return refused({ ...record, log: { ...record.log, bytes }, storage }, error);
   }
   const { plan } = grant;
-  const stop = AbortSignal.any([claim.canceled, claim.lost, stopping.ending]);
   let giveShareBack: () => void;
   try {
     giveShareBack = await tools.budget.take(plan.limits, stop);
   } catch {
-    return cutShort(claim, stopping, canceled(record)) ?? { kind: 'finished', record: canceled(record) };
+    return stopped();
   }
   const abort = createAbort(plan.timeoutMs);
-  const log = tools.openLog(claim);
+  const log = openLog();
   // A stale fence shows at the next write of the log, and at the verdict.
   const progress = createProgress((state) => tools.records.progress(fence, state));
   const onCancel = () => abort.request('canceled');
@@ -77,7 +85,6 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
     [stopping.ending, onEnding],
   ]);
   try {
-    const prefix = `builds/${spec.id}/attempts/${fence.attempt}/`;
     const events = eventsOf(record, plan, log, progress);
     for (const notice of grant.notices) events.warning(notice);
     const built = await runBuild(
@@ -86,7 +93,7 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
         repo: record.source.repo,
         about: aboutOf(claim, grant, tools),
         secrets: grant.secrets,
-        source: () => Promise.resolve(sourceFor(tree)),
+        source: () => Promise.resolve(source.build),
         logCapBytes: tools.logCapBytes,
         artifactCaps: defaultArtifactCaps,
         accepted: { id: spec.id, attempt: fence.attempt, createdAt: record.createdAt },
@@ -94,7 +101,7 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
       {
         driver: tools.machine.driver,
         resolveImage: (ref) => tools.machine.images.resolve(ref),
-        artifacts: storageArtifacts(tools.storage, `${prefix}artifacts/`),
+        artifacts: storageArtifacts(tools.storage, `${storage.prefix}artifacts/`),
         events,
         abort,
       },
@@ -103,7 +110,7 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
       ...record,
       ...built,
       source: { ...built.source, ...record.source },
-      storage: { prefix },
+      storage,
     };
     const cut = cutShort(claim, stopping, ended);
     if (cut?.kind === 'requeue') return cut;
@@ -116,34 +123,24 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
   }
 }
 
-async function sourceOf(
-  { spec }: Claim,
-  { uploads, storage }: ClaimTools,
-): Promise<UploadedTree | undefined> {
-  const { source } = spec;
-  if (source.kind === 'none') return undefined;
-  if (source.kind === 'git') throw new SourceError('this worker cannot check out git repositories yet');
-  return uploads.use(source.digest, () => openUpload(storage, source.digest));
+function sourceOf(
+  { spec, record }: Claim,
+  signal: AbortSignal,
+  openLog: () => LogWriter,
+  { sources }: ClaimTools,
+): Promise<ClaimedSource> {
+  const progress = (line: string) => {
+    const text = Buffer.from(`[cofferdam: ${line}]\n`);
+    // A log that cannot take it fails the next append too, which tells.
+    void Promise.resolve(openLog().append('source', text)).catch(() => {});
+  };
+  return sources.of(spec.source, record.source.sha, { signal, progress });
 }
 
-async function planOf({ spec }: Claim, tree: UploadedTree | undefined): Promise<Plan> {
+async function planOf({ spec }: Claim, { workflows }: ClaimedSource): Promise<Plan> {
   if (spec.workflow !== undefined) return parseWorkflow(spec.workflow, 'workflow.yaml');
-  if (!tree) throw new UsageError('a build without a source needs a workflow');
-  await refuseSymlinks(tree.directory, workflowNames);
-  const file = await findWorkflow(tree.directory);
-  await refuseSymlinks(dirname(file), [basename(file)]);
-  return readWorkflow(file);
-}
-
-const workflowNames = ['.cofferdam', '.woodpecker'].flatMap((base) => [base, `${base}.yaml`, `${base}.yml`]);
-
-/** A stranger's tree is read here outside any sandbox: a symlink could lead to any file of this machine. */
-async function refuseSymlinks(directory: string, names: readonly string[]): Promise<void> {
-  for (const name of names) {
-    const found = await lstat(join(directory, name)).catch(() => undefined);
-    if (found?.isSymbolicLink())
-      throw new UsageError(`${name} is a symlink; a workflow must be a file of the source`);
-  }
+  if (workflows === undefined) throw new UsageError('a build without a source needs a workflow');
+  return readWorkflow(await workflowFile(workflows));
 }
 
 /** The build cannot begin: what was sent in is wrong, or is not to be had. */
@@ -158,7 +155,7 @@ function refused(record: BuildRecord, error: unknown): Result {
   }
   const reason = error instanceof SourceError ? 'source' : 'internal';
   const errored: BuildRecord = { ...record, status: 'errored', reason, message, finishedAt };
-  return reason === 'source'
+  return error instanceof SourceError && error.trouble === 'unusable'
     ? { kind: 'finished', record: errored }
     : { kind: 'infrastructure', record: errored, reason, message };
 }
@@ -192,15 +189,6 @@ function resultOf(record: BuildRecord): Result {
     return { kind: 'infrastructure', record, reason, message };
   }
   return { kind: 'finished', record };
-}
-
-function sourceFor(tree: UploadedTree | undefined): BuildSource {
-  return {
-    directories: tree ? [tree.directory] : [],
-    hidden: [],
-    git: {},
-    ...(tree && { locks: [tree.lock] }),
-  };
 }
 
 /** What the variables of a build tell of it. */

@@ -13,11 +13,14 @@ import { connectRedis } from '../src/redis.ts';
 import { openRepositories } from '../src/repositories.ts';
 import { openSecrets } from '../src/secrets.ts';
 import { openSettings } from '../src/settings.ts';
+import type { GitSource } from '../src/spec.ts';
 import { openStorage } from '../src/storage/storage.ts';
 import { openVault } from '../src/vault.ts';
 import { createBudget } from './budget.ts';
 import { runClaim } from './claim.ts';
+import { claimedSources } from './claimed-source.ts';
 import { type FitnessWatch, watchFitness } from './fitness.ts';
+import { gitSources } from './git/sources.ts';
 import { layerCache } from './layer-cache.ts';
 import { openMachine } from './machine.ts';
 import { createStopping, type Stopping } from './stopping.ts';
@@ -42,6 +45,7 @@ export interface WorkerOptions {
 
 const GiB = 1024 ** 3;
 const sourcesCapBytes = 20 * GiB;
+const mirrorsCapBytes = 20 * GiB;
 const logCapBytes = 64 * 1024 ** 2;
 const fitnessEveryMs = 5_000;
 const trimEveryMs = 10 * 60_000;
@@ -77,16 +81,18 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   const stopping = createStopping(options.drainMs ?? 10 * 60_000);
   const settings = openSettings(redis, storage);
   const vault = openVault(config.secretKeyFile);
+  const repositories = openRepositories(settings, vault);
+  const git = gitSources({ dataDir: config.dataDir, cache: layers, mirrorsCapBytes });
+  const sources = claimedSources({ storage, uploads, git, repositories });
   const tools = {
     machine,
     storage,
     records,
-    repositories: openRepositories(settings, vault),
+    repositories,
     secrets: openSecrets(settings, vault),
-    // No build has a target branch yet: git sources are refused.
-    workflowAt: () => Promise.resolve(undefined),
+    workflowAt: (source: GitSource, sha: string) => sources.workflowAt(source, sha),
     publicUrl: config.publicUrl,
-    uploads,
+    sources,
     logCapBytes,
     stopping,
     budget: createBudget({
@@ -115,7 +121,9 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   );
   const stopWatching = keepFit(consumer, fitness, slots, logger);
   const trim = () => {
-    layers.trim().catch((error: unknown) => logger.warn({ err: error }, 'old sources stay'));
+    Promise.all([layers.trim(), git.tidy()]).catch((error: unknown) =>
+      logger.warn({ err: error }, 'old sources stay'),
+    );
   };
   trim();
   const trimming = setInterval(trim, trimEveryMs);
