@@ -102,10 +102,15 @@ async function listening(stdout: NodeJS.ReadableStream | null): Promise<string> 
   throw new Error('serve ended before it listened');
 }
 
-/** Resolves when no build waits or runs, and every one that ended is in storage. */
+/** Looking must not be what Redis is busy with. */
+const lookMs = 20;
+
+/** Resolves when no build waits or runs, and every one that ended is in storage; at most 20 ms later. */
 export async function untilArchived({ redis: { client, prefix } }: Stack): Promise<void> {
   const sets = ['i:s:queued', 'i:s:running', 'unarchived'].map((name) => prefix + name);
-  while ((await Promise.all(sets.map((key) => client.zcard(key)))).some((count) => count > 0)) await sleep(5);
+  while ((await Promise.all(sets.map((key) => client.zcard(key)))).some((count) => count > 0)) {
+    await sleep(lookMs);
+  }
 }
 
 /** Processor time of a process so far, without its children, in milliseconds (proc(5), 100 ticks a second). */
@@ -113,6 +118,14 @@ export function cpuMs(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10;
+}
+
+/** Processor time of everything on this machine so far, of all its processors, in milliseconds (proc(5)). */
+export function machineCpuMs(): number {
+  const [, user, nice, system, , , irq, softirq] = readFileSync('/proc/stat', 'utf8')
+    .split(/\s+/, 8)
+    .map(Number);
+  return [user, nice, system, irq, softirq].reduce<number>((sum, ticks = 0) => sum + ticks * 10, 0);
 }
 
 /** Resident memory of a process, in bytes. */
