@@ -92,3 +92,16 @@ test('who pushes is told when nothing is built, and the push stands', async () =
   expect(await head()).toMatch(/^[0-9a-f]{40}$/);
   expect(await newest('strict')).toBeUndefined();
 });
+
+test('the example of docs/webhooks.md makes a build', async () => {
+  const text = await readFile(join(examples, '../docs/webhooks.md'), 'utf8');
+  const script = /```sh\n(.*?)```/s.exec(text)?.[1] ?? '';
+  await register('documented', 'the secret');
+  const commit = 'c'.repeat(40);
+  const values = { url, repository: 'documented', secret: 'the secret', commit };
+  const env = { ...values, PATH: process.env['PATH'] };
+  await run({ file: 'sh', args: ['-euc', script], env });
+  expect(await specsOf('documented')).toMatchObject([
+    { source: { ref: 'refs/heads/main', sha: commit }, trigger: { commit: { message: 'Say hello' } } },
+  ]);
+});
