@@ -26,7 +26,7 @@ export function millisecondsOf(duration: string): number {
 
 /** Bytes as a workflow would write them: `4GiB`, `1500MB`; exact, so `123` where no unit fits. */
 export function writtenSize(bytes: number): string {
-  const unit = ['TiB', 'GiB', 'MiB', 'KiB', 'TB', 'GB', 'MB', 'kB'].find(
+  const unit = ['TiB', 'TB', 'GiB', 'GB', 'MiB', 'MB', 'KiB', 'kB'].find(
     (each) => bytes >= (byteUnits[each] ?? 1) && bytes % (byteUnits[each] ?? 1) === 0,
   );
   return unit === undefined ? String(bytes) : `${bytes / (byteUnits[unit] ?? 1)}${unit}`;
