@@ -3,9 +3,12 @@ import type { ShownDelivery } from './api/deliveries.ts';
 import type { HookReceipt } from './api/hooks.ts';
 import type { Submission } from './api/submission.ts';
 import type { ArtifactRecord, BuildRecord, Status } from './build.ts';
+import { body, finished, json } from './client/answer.ts';
 import { type BuildEvent, followBuild } from './client/follow.ts';
 import { createHttp, type Http, type Target } from './client/http.ts';
 import { RefusedError } from './client/problem.ts';
+import { type RepositoryCalls, repositoryCalls } from './client/repositories.ts';
+import { type SecretCalls, secretCalls } from './client/secrets.ts';
 import type { Scope, Token } from './tokens.ts';
 
 /** A build as the service shows it. */
@@ -62,6 +65,8 @@ export interface Client {
   deliveryBody(id: string): Promise<AsyncIterable<Uint8Array>>;
   /** Builds it once more. */
   replay(id: string): Promise<HookReceipt>;
+  readonly repositories: RepositoryCalls;
+  readonly secrets: SecretCalls;
 }
 
 /** @param onWait told when the service does not answer at once */
@@ -115,29 +120,9 @@ export function openClient(target: Target, onWait: (why: string) => void): Clien
     delivery: (id) => json(http({ method: 'GET', path: delivery(id) })),
     deliveryBody: (id) => body(http({ method: 'GET', path: `${delivery(id)}/body` })),
     replay: (id) => json(http({ method: 'POST', path: `${delivery(id)}/replay` })),
+    repositories: repositoryCalls(http),
+    secrets: secretCalls(http),
   };
-}
-
-/** The service is trusted to send what it documents. */
-async function json<T>(call: Promise<Response>): Promise<T> {
-  const response = await call;
-  if (/^application\/json\b/.test(response.headers.get('content-type') ?? '')) {
-    const value: T = JSON.parse(await response.text());
-    return value;
-  }
-  await response.body?.cancel();
-  throw new RefusedError(
-    response.status,
-    `${response.url} does not answer as Cofferdam does; check COFFERDAM_URL`,
-  );
-}
-
-async function body(call: Promise<Response>): Promise<AsyncIterable<Uint8Array>> {
-  return (await call).body ?? new ReadableStream<Uint8Array>({ start: (to) => to.close() });
-}
-
-async function finished(call: Promise<Response>): Promise<void> {
-  await (await call).body?.cancel();
 }
 
 async function* listBuilds(http: Http, filter: BuildFilter, pageSize: number): AsyncGenerator<ShownBuild> {

@@ -4,7 +4,6 @@ import type { Repository } from '../repositories.ts';
 import { placeOfUrl } from '../repositories/name.ts';
 import type { GitSource } from '../spec.ts';
 import { Problem } from './problem.ts';
-import { knownRepository } from './repositories.ts';
 import type { Context } from './service.ts';
 import type { Submission } from './submission.ts';
 
@@ -33,8 +32,13 @@ export async function findGitSource(
   }
   const repository =
     url === undefined
-      ? await knownRepository({ repositories, reach }, name ?? '')
+      ? await reach(() => repositories.get(name ?? ''))
       : ofUrl(url, await reach(() => repositories.list()));
+  if (name !== undefined && !repository) {
+    throw new Problem(422, `there is no repository ${JSON.stringify(name)}; add it, or give its url`, {
+      places: [{ pointer: '#/source/repository', detail: 'is not known' }],
+    });
+  }
   const place = repository
     ? repository.url
     : placed('url', () => parseGitUrl(url ?? '', { hosts: 'public' })).toString();

@@ -52,7 +52,7 @@ export function submit(app: App, context: Context): void {
         response: {
           202: named(Build, 'Accepted; Location is the address of the build.'),
           422: problemResponse(
-            'The upload is not there, or the Idempotency-Key was used for another request.',
+            'The upload or the repository is not there, or the Idempotency-Key was used for another request.',
           ),
         },
       },

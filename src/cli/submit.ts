@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile, realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Command, Option } from 'commander';
@@ -18,6 +19,9 @@ import { size } from './format.ts';
 import { collectPairs, durationOf, integerOf } from './words.ts';
 
 interface SubmitOptions {
+  readonly repo?: string;
+  readonly ref?: string;
+  readonly sha?: string;
   readonly workflow?: string;
   readonly project?: string;
   readonly env: Readonly<Record<string, string>>;
@@ -29,17 +33,26 @@ interface SubmitOptions {
   readonly json?: true;
 }
 
-/** `cofferdam submit`: hands a directory to the service as a build. */
+/** `cofferdam submit`: hands a directory, or a commit of a repository, to the service as a build. */
 export function command(): Command {
   return new Command('submit')
-    .summary("have the service run a directory's workflow")
+    .summary('have the service run the workflow of a directory or a repository')
     .description(
       'Uploads DIR (in a git work tree without what git ignores; nothing when the service has it already) and ' +
-        "queues a build of it. The build's id is on stdout.",
+        "queues a build of it; or queues one of a commit of a repository. The build's id is on stdout.",
     )
-    .argument('[dir]', 'the directory', '.')
-    .option('-w, --workflow <file>', 'the workflow file, instead of the one found in DIR')
-    .option('-p, --project <name>', 'what is built; projects take turns; default: the name of DIR')
+    .argument('[dir|url]', 'the directory, or the repository as https://…, ssh://… or user@host:path', '.')
+    .option('-r, --repo <name>', 'a repository of `cofferdam repo ls`, instead of a directory')
+    .option('--ref <ref>', 'of a repository: the branch, or a full ref such as refs/tags/v1')
+    .option(
+      '--sha <commit>',
+      'of a repository: the commit; default: the one that the ref has when the build begins',
+    )
+    .option('-w, --workflow <file>', 'the workflow file, instead of the one found in the source')
+    .option(
+      '-p, --project <name>',
+      'what is built; projects take turns; default: the name of DIR, or the repository',
+    )
     .addOption(
       new Option('-e, --env <key=value>', 'set a variable for all steps; may be repeated')
         .argParser(collectPairs('--env'))
@@ -63,11 +76,14 @@ export function command(): Command {
     .action(submit);
 }
 
-async function submit(directory: string, options: SubmitOptions): Promise<void> {
-  const workflow = await workflowText(directory, options.workflow);
-  const wanted = await requestOf(directory, options);
+async function submit(argument: string, options: SubmitOptions): Promise<void> {
+  const commit = commitOf(argument, options);
+  const workflow = commit
+    ? await chosenWorkflow(options.workflow)
+    : await workflowText(argument, options.workflow);
+  const wanted = requestOf(commit ? options.project : await projectOf(argument, options.project), options);
   process.exitCode = await withService(async (client) => {
-    const source = await upload(client, directory);
+    const source = commit ? { source: commit } : await upload(client, argument);
     const build = await client.submit(
       { ...wanted, ...source, ...(workflow !== undefined && { workflow }) },
       ulid(),
@@ -82,19 +98,44 @@ async function submit(directory: string, options: SubmitOptions): Promise<void> 
   });
 }
 
-/** The text of a file that was chosen; the one in the directory travels with it, and is only checked. */
-async function workflowText(directory: string, chosen: string | undefined): Promise<string | undefined> {
-  await readWorkflow(chosen ?? (await findWorkflow(directory)));
-  return chosen === undefined ? undefined : await readFile(chosen, 'utf8');
+type Commit = Extract<Submission['source'], { readonly kind: 'git' }>;
+
+/** The commit that is meant; undefined: a directory is. */
+function commitOf(argument: string, { repo, ref, sha }: SubmitOptions): Commit | undefined {
+  const isUrl = /^[a-z][a-z\d+.-]*:\/\/|^[^/]+@[^/]+:/i.test(argument) && !existsSync(argument);
+  if (repo !== undefined && argument !== '.') {
+    throw new UsageError(`say either --repo ${repo} or ${argument}, not both`);
+  }
+  const commit = { ...(ref !== undefined && { ref }), ...(sha !== undefined && { sha }) };
+  if (repo !== undefined) return { kind: 'git', repository: repo, ...commit };
+  if (isUrl) return { kind: 'git', url: argument, ...commit };
+  if (Object.keys(commit).length === 0) return undefined;
+  throw new UsageError(`--ref and --sha are for a repository: give its URL or --repo NAME, not ${argument}`);
 }
 
-async function requestOf(directory: string, options: SubmitOptions): Promise<Omit<Submission, 'source'>> {
-  const project = options.project ?? basename(await realpath(directory));
-  if (project === '')
-    throw new UsageError(`${directory} has no name to call the project by; use --project NAME`);
+async function chosenWorkflow(file: string | undefined): Promise<string | undefined> {
+  if (file === undefined) return undefined;
+  await readWorkflow(file);
+  return await readFile(file, 'utf8');
+}
+
+/** The text of a file that was chosen; the one in the directory travels with it, and is only checked. */
+async function workflowText(directory: string, chosen: string | undefined): Promise<string | undefined> {
+  if (chosen !== undefined) return await chosenWorkflow(chosen);
+  await readWorkflow(await findWorkflow(directory));
+  return undefined;
+}
+
+async function projectOf(directory: string, chosen: string | undefined): Promise<string> {
+  const project = chosen ?? basename(await realpath(directory));
+  if (project !== '') return project;
+  throw new UsageError(`${directory} has no name to call the project by; use --project NAME`);
+}
+
+function requestOf(project: string | undefined, options: SubmitOptions): Omit<Submission, 'source'> {
   const { priority, group, delay } = options;
   return {
-    project,
+    ...(project !== undefined && { project }),
     environment: options.env,
     labels: options.label,
     ...(priority !== undefined && { priority: integerOf('--priority', priority, 0, 9) }),

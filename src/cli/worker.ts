@@ -3,9 +3,7 @@ import { runWorker, type WorkerOptions } from '../../workers/main.ts';
 import { loadConfig } from '../config.ts';
 import { redisUrlOf } from '../up/place.ts';
 import { endWithParent } from '../up/supervised.ts';
-import { bytesOf } from '../workflow/quantity.ts';
-import { UsageError } from '../usage.ts';
-import { collectPairs, durationOf, integerOf } from './words.ts';
+import { collectPairs, cpusOf, durationOf, integerOf, sizeOf } from './words.ts';
 
 interface Options {
   readonly id?: string;
@@ -51,7 +49,7 @@ async function work(options: Options): Promise<void> {
 function workerOptions({ id, label, slots, cpus, memory, headroom, drain }: Options): WorkerOptions {
   const config = loadConfig();
   const { worker } = config;
-  const cpuCount = cpus === undefined ? worker.cpus : cpusOf(cpus);
+  const cpuCount = cpus === undefined ? worker.cpus : cpusOf('--cpus', cpus);
   const memoryBytes = memory === undefined ? worker.memoryBytes : sizeOf('--memory', memory);
   return {
     config: { ...config, redisUrl: redisUrlOf(config) },
@@ -63,14 +61,4 @@ function workerOptions({ id, label, slots, cpus, memory, headroom, drain }: Opti
     ...(headroom !== undefined && { headroomBytes: sizeOf('--headroom', headroom) }),
     ...(drain !== undefined && { drainMs: durationOf('--drain', drain) }),
   };
-}
-
-function cpusOf(text: string): number {
-  if (/^\d{1,4}(\.\d{1,3})?$/.test(text) && Number(text) > 0) return Number(text);
-  throw new UsageError(`--cpus takes a number such as 4 or 1.5, not '${text}'`);
-}
-
-function sizeOf(flag: string, text: string): number {
-  if (/^\d+(\.\d+)?(B|kB|[KMGT]B|[KMGT]iB)?$/.test(text)) return bytesOf(text);
-  throw new UsageError(`${flag} takes a size such as 8GiB, not '${text}'`);
 }

@@ -15,7 +15,7 @@ export class UnreachableError extends Error {
 
 /** One request. What is in it can be sent again. */
 export interface Call {
-  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
   /** Begins with `/`; encoded. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | undefined>>;

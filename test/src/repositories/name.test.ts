@@ -34,7 +34,7 @@ describe('a name of a repository', () => {
   });
 });
 
-test.for([
+test.for<[string, string]>([
   ['https://github.com/acme/app.git', 'acme/app'],
   ['https://git.example.org/app/', 'app'],
   ['git@gitlab.com:group/sub/app.git', 'group/sub/app'],
