@@ -81,7 +81,8 @@ function makeTree(place: CheckoutPlace): void {
   mkdirSync(treeOf(place), { mode: 0o755 });
 }
 
-function seenIn(sparse: SparsePaths): (path: GitPath) => boolean {
+/** Whether a path is among what is checked out. */
+export function seenIn(sparse: SparsePaths): (path: GitPath) => boolean {
   const wanted = sparse.map((path) => Buffer.from(path).toString('latin1'));
   return (path) =>
     wanted.length === 0 || wanted.some((prefix) => path === prefix || path.startsWith(`${prefix}/`));

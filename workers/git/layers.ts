@@ -98,7 +98,7 @@ async function treeBelow(
 const smallPart = 0.05;
 
 /** What a file takes beyond its size: its inode, and half a block. */
-const perFileBytes = 2304;
+export const perFileBytes = 2304;
 
 /** Trees that a new commit may be near to. */
 const remembered = 4;

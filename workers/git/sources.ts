@@ -1,42 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { withLock } from '../../runtime/images/lock.ts';
 import type { Repository } from '../../src/repositories.ts';
 import type { LayerCache } from '../layer-cache.ts';
 import { SourceError } from '../source.ts';
-import type { ObjectFormat } from './environment.ts';
-import { type FetchLimits, type Fetching, fetchCommit, hasCommit } from './fetch.ts';
+import { type AdditionsAccess, gitAdditions } from './additions.ts';
+import type { FetchLimits } from './fetch.ts';
 import { keyOf, makeCommitLayer } from './layers.ts';
-import {
-  discardMirror,
-  MirrorDamaged,
-  type MirrorPlace,
-  mirrorPlace,
-  readyMirror,
-  tidyMirrors,
-} from './mirror.ts';
-import { followRefs, listRefs } from './refs.ts';
-import type { GitRemote } from './remote.ts';
-import { RemoteError } from './remote-error.ts';
-import { createTurns } from './turns.ts';
+import { lfsStore } from './lfs/store.ts';
+import { type MirrorPlace, tidyMirrors } from './mirror.ts';
+import { type MirrorRequest, mirroredCommits } from './mirrored.ts';
 import { extractWorkflows } from './workflows.ts';
 
 /** What of which repository a build needs. */
-export interface GitRequest {
-  /** Without credentials. */
-  readonly url: string;
-  /** The registered repository that the credentials are of. */
-  readonly repository: string | undefined;
-  /** A full ref. */
-  readonly ref: string | undefined;
-  /** Exactly this commit; undefined: the one that the ref, or else the remote's HEAD, has now. */
-  readonly sha: string | undefined;
+export interface GitRequest extends MirrorRequest {
   readonly checkout: Repository['checkout'];
-  /** Opens the remote when it is needed, which for a commit that was built before it is not. Throws RemoteError. */
-  readonly remote: () => Promise<GitRemote>;
-  readonly signal: AbortSignal;
-  /** Told what goes on when it takes longer than a second. */
-  readonly progress: (line: string) => void;
+  /** How submodules and files of Git LFS are asked for; needed where `checkout` wants them. */
+  readonly access?: AdditionsAccess;
 }
 
 /** A commit as builds read it. */
@@ -59,7 +38,7 @@ export interface GitSources {
   use(request: GitRequest): Promise<GitTree>;
   /** A commit's workflow files alone, as `GitTree.workflows`. Throws as `use`. */
   workflows(request: GitRequest): Promise<string>;
-  /** Joins packs, and removes mirrors that were not used for the longest time, down to the cap. */
+  /** Joins packs, and removes mirrors and files that were not used for the longest time, down to the caps. */
   tidy(): Promise<void>;
 }
 
@@ -68,6 +47,8 @@ export interface GitSourcesOptions {
   readonly cache: LayerCache;
   /** Bytes of all mirrors. */
   readonly mirrorsCapBytes: number;
+  /** Bytes of all files of Git LFS. */
+  readonly lfsCapBytes?: number;
   readonly limits?: Partial<FetchLimits>;
 }
 
@@ -80,34 +61,17 @@ const defaultLimits: FetchLimits = {
   silentMs: 120_000,
 };
 
-export function gitSources({ dataDir, cache, mirrorsCapBytes, limits }: GitSourcesOptions): GitSources {
-  const turns = createTurns();
-
-  /** Gives what `find` finds, or else what `make` makes of the commit once the mirror has it. */
-  const obtain = async <T>(request: GitRequest, kind: Kind<T>): Promise<T> => {
-    const place = mirrorPlace(dataDir, request.url, request.repository);
-    const before = request.sha === undefined ? undefined : kind.find(place, request.sha);
-    if (before !== undefined) return before;
-    const waiting = () => request.progress(`waiting for another build that fetches ${request.url}`);
-    return await turns
-      .take(place.id, request.signal, () =>
-        withLock(place.lock, 'exclusive', waiting, async () => {
-          const work = async (format: ObjectFormat) => {
-            await readyMirror(place, format);
-            const sha = await fetchWanted(place, request, { ...defaultLimits, ...limits });
-            return kind.find(place, sha) ?? (await kind.make(place, sha));
-          };
-          return await again(place, request, work);
-        }),
-      )
-      .catch(asSourceError);
-  };
+export function gitSources(options: GitSourcesOptions): GitSources {
+  const { dataDir, cache, mirrorsCapBytes, lfsCapBytes = 20 * GiB } = options;
+  const commits = mirroredCommits(dataDir, { ...defaultLimits, ...options.limits });
+  const lfs = lfsStore({ dataDir, capBytes: lfsCapBytes });
+  const additions = gitAdditions({ cache, commits, lfs });
 
   return {
     use: async (request) => {
       const layerKey = (place: MirrorPlace, sha: string) =>
         keyOf('commit', place.id, sha, request.ref, request.checkout);
-      return await obtain(request, {
+      const tree = await commits.obtain(request, {
         find: (place, sha) => findCommit(cache, layerKey(place, sha), sha),
         make: async (place, sha) => {
           const key = layerKey(place, sha);
@@ -121,10 +85,17 @@ export function gitSources({ dataDir, cache, mirrorsCapBytes, limits }: GitSourc
           });
         },
       });
+      const above = await additions.above({ ...request, sha: tree.sha });
+      if (above.length === 0) return tree;
+      return {
+        ...tree,
+        directories: [...tree.directories, ...above.map((layer) => layer.tree)],
+        locks: [...tree.locks, ...above.map(({ lock }) => lock)],
+      };
     },
     workflows: async (request) => {
       const layerKey = (place: MirrorPlace, sha: string) => keyOf('workflows', place.id, sha);
-      return await obtain(request, {
+      return await commits.obtain(request, {
         find: (place, sha) => cache.find(layerKey(place, sha))?.tree,
         make: async (place, sha) => {
           const layer = await cache.make(layerKey(place, sha), async (directory) => {
@@ -135,14 +106,11 @@ export function gitSources({ dataDir, cache, mirrorsCapBytes, limits }: GitSourc
         },
       });
     },
-    tidy: () => tidyMirrors(dataDir, mirrorsCapBytes),
+    tidy: async () => {
+      await tidyMirrors(dataDir, mirrorsCapBytes);
+      await lfs.trim();
+    },
   };
-}
-
-/** One way of using a commit. */
-interface Kind<T> {
-  find(place: MirrorPlace, sha: string): T | undefined;
-  make(place: MirrorPlace, sha: string): Promise<T>;
 }
 
 function findCommit(cache: LayerCache, key: string, sha: string): GitTree | undefined {
@@ -156,59 +124,4 @@ function findCommit(cache: LayerCache, key: string, sha: string): GitTree | unde
     sha,
     workflows: join(layer.directory, 'workflows'),
   };
-}
-
-/** Makes sure that the mirror has the commit. The caller holds the lock. */
-async function fetchWanted(place: MirrorPlace, request: GitRequest, limits: FetchLimits): Promise<string> {
-  const { repository } = place;
-  const { ref, sha, signal, progress } = request;
-  // Whoever builds a tag asks git for it, and the commit may have been here before the tag.
-  const here = sha !== undefined && !ref?.startsWith('refs/tags/') && (await hasCommit(repository, sha));
-  if (here) return sha;
-  const remote = await request.remote();
-  const ended = new AbortController();
-  const fetching: Fetching = {
-    repository,
-    remote,
-    limits,
-    signal: AbortSignal.any([signal, ended.signal]),
-    progress,
-  };
-  try {
-    const listed = listRefs(fetching);
-    listed.catch(() => {});
-    const commit = await fetchCommit(fetching, request);
-    await followRefs(fetching, listed);
-    return commit;
-  } finally {
-    ended.abort();
-    await remote.dispose();
-  }
-}
-
-/** Does `work`, and if the mirror turns out to be damaged once again on a new one. */
-async function again<T>(
-  place: MirrorPlace,
-  { url, sha, progress }: GitRequest,
-  work: (format: ObjectFormat) => Promise<T>,
-): Promise<T> {
-  try {
-    return await work(sha?.length === 64 ? 'sha256' : 'sha1');
-  } catch (error) {
-    if (!(error instanceof MirrorDamaged)) throw error;
-    progress(`the mirror of ${url} is made anew: ${error.message}`);
-    await discardMirror(place);
-    return await work(/server sha256/.test(error.message) ? 'sha256' : 'sha1');
-  }
-}
-
-function asSourceError(error: unknown): never {
-  if (error instanceof RemoteError) {
-    const trouble = error.kind === 'refused' || error.kind === 'moved' ? 'unusable' : 'unavailable';
-    throw new SourceError(error.message, { cause: error, trouble });
-  }
-  if (error instanceof MirrorDamaged) {
-    throw new SourceError(error.message, { cause: error, trouble: 'unavailable' });
-  }
-  throw error;
 }

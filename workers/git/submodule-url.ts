@@ -7,12 +7,14 @@ export type RemoteAccess = Pick<RemoteOptions, 'url' | 'credentials' | 'hosts'>;
 /**
  * Where a submodule is fetched from: `written` is its `url` in .gitmodules, `parent` the URL of the repository that has
  * that file, `top` the one that the build is of. Only the server of `top` gets its credentials and may be in a private
- * network: what a commit says must lead neither to another. As there is no key for other servers, an ssh URL there, or
- * on the server of an https `top`, becomes the https URL that forges have beside it. Throws GitUrlError.
+ * network: what a commit says must lead neither to another. Where there is no key for ssh, which is so for all
+ * other servers, the URL becomes the https URL that forges have beside it. Throws GitUrlError.
  */
 export function submoduleRemote(written: string, parent: string, top: RemoteAccess): RemoteAccess {
   const topUrl = parseGitUrl(top.url, { hosts: top.hosts });
-  const url = overHttps(parseGitUrl(absoluteUrl(written, parent), { hosts: top.hosts }), topUrl);
+  const asked = parseGitUrl(absoluteUrl(written, parent), { hosts: top.hosts });
+  const hasKey = top.credentials?.kind === 'ssh' && sameServer(asked, topUrl);
+  const url = asked.scheme === 'ssh' && !hasKey ? overHttps(asked, topUrl) : asked;
   if (sameServer(url, topUrl)) return { ...top, url: String(url) };
   // Parsed again: plain http is for the private network alone.
   return {
@@ -23,7 +25,6 @@ export function submoduleRemote(written: string, parent: string, top: RemoteAcce
 }
 
 function overHttps(url: GitUrl, top: GitUrl): GitUrl {
-  if (url.scheme !== 'ssh' || sameServer(url, top)) return url;
   const server = top.scheme !== 'ssh' && top.host === url.host ? top : undefined;
   const origin = server ? `${server.scheme}://${server.host}:${server.port}` : `https://${url.host}`;
   return parseGitUrl(origin + url.path, { hosts: 'internal' });

@@ -18,56 +18,54 @@ export interface Submodule {
 const limits = { depth: 5, count: 100, modulesFileBytes: 256 * 1024 };
 
 export interface SubmoduleSearch {
-  /** Bare repository that has the commit. */
-  readonly repository: string;
-  readonly sha: string;
-  readonly remote: RemoteAccess;
-  /** Brings a submodule's commit here and gives the bare repository that has it. */
-  readonly fetch: (submodule: Submodule) => Promise<string>;
+  /** The commit whose submodules are wanted; its path is empty. */
+  readonly top: Submodule;
+  /** What submodules on the server of `top` are asked with. */
+  readonly access: RemoteAccess;
+  /** Brings a commit here, where it is not yet, and tells what declaredIn() finds in it. */
+  readonly declared: (commit: Submodule) => Promise<readonly DeclaredSubmodule[]>;
 }
 
-/**
- * All submodules of a commit and theirs, parents before children. Read from the objects alone: `git submodule` would
- * use settings that the repository brings along. Throws SourceError, and what `fetch` throws.
- */
-export async function findSubmodules({
-  repository,
-  sha,
-  remote,
-  fetch,
-}: SubmoduleSearch): Promise<Submodule[]> {
+/** All submodules of a commit and theirs, parents before children. Throws SourceError, and what `declared` throws. */
+export async function findSubmodules({ top, access, declared }: SubmoduleSearch): Promise<Submodule[]> {
   const found: Submodule[] = [];
-  const visit = async (within: string, at: Pick<Submodule, 'path' | 'sha'>, url: string, depth: number) => {
-    for (const { path, sha: id, url: written } of await declaredIn(within, at.sha)) {
-      const place = at.path === '' ? path : `${at.path}/${path}`;
-      const fail = (reason: string) => new SourceError(`the submodule at ${shown(place)} ${reason}`);
+  const visit = async (parent: Submodule, depth: number) => {
+    for (const { path, sha, url } of await declared(parent)) {
+      const place = parent.path === '' ? path : `${parent.path}/${path}`;
+      const fail = (reason: string, cause?: Error) =>
+        new SourceError(`the submodule at ${shown(place)} ${reason}`, { cause });
       if (depth === limits.depth) throw fail(`is in more than ${limits.depth} others`);
       if (found.length === limits.count) throw fail(`is one too many: ${limits.count} are allowed`);
-      const submodule = { path: place, sha: id, remote: remoteOf(written, url, fail) };
+      const submodule = { path: place, sha, remote: remoteOf(url, parent, fail) };
       found.push(submodule);
-      await visit(await fetch(submodule), submodule, submodule.remote.url, depth + 1);
+      await visit(submodule, depth + 1);
     }
   };
-  const remoteOf = (written: string, parent: string, fail: (reason: string) => SourceError) => {
+  const remoteOf = (url: string, parent: Submodule, fail: (reason: string, cause: Error) => SourceError) => {
     try {
-      return submoduleRemote(written, parent, remote);
+      return submoduleRemote(url, parent.remote.url, access);
     } catch (error) {
-      if (error instanceof GitUrlError) throw fail(`has a URL that is not used: ${error.message}`);
+      if (error instanceof GitUrlError) throw fail(`has a URL that is not used: ${error.message}`, error);
       throw error;
     }
   };
-  await visit(repository, { path: '', sha }, remote.url, 0);
+  await visit(top, 0);
   return found;
 }
 
-interface Declared {
+/** As a commit names it. */
+export interface DeclaredSubmodule {
   readonly path: GitPath;
   readonly sha: string;
+  /** As written in .gitmodules; maybe relative. */
   readonly url: string;
 }
 
-/** The submodules that a commit itself names, by path. */
-async function declaredIn(repository: string, commit: string): Promise<Declared[]> {
+/**
+ * The submodules that a commit itself names, by path. Read from the objects of a bare repository alone: `git submodule`
+ * would use settings that the commit brings along. Throws SourceError.
+ */
+export async function declaredIn(repository: string, commit: string): Promise<DeclaredSubmodule[]> {
   const entries = await listTree(repository, commit);
   const links = entries.filter(({ mode }) => mode === '160000');
   if (links.length === 0) return [];

@@ -6,6 +6,11 @@ import { gitCommand } from './environment.ts';
 /** A path of a tree, byte for byte: one character each (latin1), as git does not say how names are encoded. */
 export type GitPath = string;
 
+/** Such a path below a directory of this machine. */
+export function pathIn(directory: string, path: GitPath): Buffer {
+  return Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(path, 'latin1')]);
+}
+
 export interface TreeTally {
   readonly bytes: number;
   readonly paths: readonly GitPath[];

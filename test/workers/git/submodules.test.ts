@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { run } from '../../../runtime/command.ts';
 import { GitUrlError } from '../../../src/git/url.ts';
 import { type RemoteAccess, submoduleRemote } from '../../../workers/git/submodule-url.ts';
-import { findSubmodules } from '../../../workers/git/submodules.ts';
+import { declaredIn, findSubmodules, type Submodule } from '../../../workers/git/submodules.ts';
 import { SourceError } from '../../../workers/source.ts';
 import { cleanGit, type Entry, makeRepository, type TestRepository } from '../../git/repository.ts';
 
@@ -49,6 +49,13 @@ describe('where a submodule is fetched from, and with what', () => {
     ['git@forge.example:x', https, 'https://forge.example/x', { credentials: login, hosts: 'internal' }],
     ['git@other.example:x', https, 'https://other.example/x', nothing],
     ['ssh://git@other.example:2222/x', ssh, 'https://other.example/x', nothing],
+    ['../lib.git', { ...ssh, credentials: undefined }, 'https://forge.example/team/lib.git', nothing],
+    [
+      '../lib.git',
+      { ...https, credentials: undefined },
+      'https://forge.example/team/lib.git',
+      { credentials: undefined },
+    ],
   ])('%s of %o', (written, top, url, access) => {
     expect(submoduleRemote(written, top.url, top)).toMatchObject({ url, ...access });
   });
@@ -151,17 +158,14 @@ describe('what is found', () => {
       file: 'x',
     });
     const asked: string[] = [];
-    const found = await findSubmodules({
-      repository: app.repository.directory,
-      sha: app.commit,
-      remote: https,
-      fetch: async ({ remote }) => {
-        asked.push(remote.url);
-        return join(root, remote.url.split('/').at(-1) ?? '');
-      },
-    });
+    const top = { path: '', sha: app.commit, remote: https };
+    const declared = async (commit: Submodule) => {
+      asked.push(commit.remote.url);
+      return await declaredIn(join(root, commit.remote.url.split('/').at(-1) ?? ''), commit.sha);
+    };
+    const found = await findSubmodules({ top, access: https, declared });
     const urls = ['https://forge.example/other/lib.git', 'https://forge.example/other/deep.git'];
-    expect(asked).toEqual(urls);
+    expect(asked).toEqual([https.url, ...urls]);
     const bytes = (text: string) => Buffer.from(text).toString('latin1');
     expect(found).toEqual([
       { path: bytes('lib ü'), sha: lib.commit, remote: { ...https, url: urls[0] } },
@@ -200,8 +204,8 @@ describe('what is found', () => {
 
 /** Of a repository that has all of its submodules' commits itself. */
 async function search({ directory }: TestRepository, commit: string) {
-  const fetch = () => Promise.resolve(directory);
-  return await findSubmodules({ repository: directory, sha: commit, remote: https, fetch });
+  const top = { path: '', sha: commit, remote: https };
+  return await findSubmodules({ top, access: https, declared: ({ sha: id }) => declaredIn(directory, id) });
 }
 
 describe('what nobody writes in good faith', () => {

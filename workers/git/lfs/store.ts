@@ -12,7 +12,7 @@ import {
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RemoteOptions } from '../remote.ts';
-import type { GitPath } from '../tree.ts';
+import { pathIn } from '../tree.ts';
 import { locateObjects } from './batch.ts';
 import { downloadObject } from './download.ts';
 import { findEndpoint } from './endpoint.ts';
@@ -135,8 +135,6 @@ function place(stored: string, { path, size, executable }: LfsPointer, directory
   if (executable) chmodSync(target, 0o755);
 }
 
-const pathIn = (directory: string, path: GitPath) =>
-  Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(path, 'latin1')]);
 const copyMode = constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE;
 
 /** False where that is not possible: on another file system, or when the file has as many names as it may have. */
