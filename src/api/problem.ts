@@ -10,6 +10,7 @@ import { RetryError } from '../queue.ts';
 import { BuildFilterError } from '../records/indexes.ts';
 import { StorageMissing } from '../storage/missing.ts';
 import { UploadGoingError } from '../uploads.ts';
+import { VaultError } from '../vault/error.ts';
 import { named } from './schema.ts';
 import { ProblemPlace, placesOf } from './validation.ts';
 
@@ -114,6 +115,8 @@ function problemOf(error: unknown): Problem {
   if (error instanceof StorageMissing) {
     return new Problem(410, 'the storage does not have it any more', { cause: error });
   }
+  // It says what to restore; no secret is in it.
+  if (error instanceof VaultError) return new Problem(500, error.message, { cause: error });
   if (error instanceof BuildFilterError) return new Problem(400, error.message, { cause: error });
   if (!(error instanceof Error)) return internal(error);
   if (isRefusal(error)) return refusal(error);
