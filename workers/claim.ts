@@ -11,7 +11,7 @@ import { readWorkflow } from '../src/workflow/read.ts';
 import { createAbort, unlessAborted } from './abort.ts';
 import { defaultArtifactCaps } from './artifacts.ts';
 import type { Budget } from './budget.ts';
-import { type BuildRequest, runBuild } from './build.ts';
+import { type BuildRequest, type BuildSource, runBuild } from './build.ts';
 import { type ClaimedSource, type ClaimedSources, workflowFile } from './claimed-source.ts';
 import type { BuildEvents } from './events.ts';
 import { type Grant, grantTo, type GrantTools } from './grants.ts';
@@ -55,7 +55,7 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
     source = await unlessAborted(stop, sourceOf(claim, stop, openLog, tools));
     // The next attempt, and whoever looks at this one, takes the commit that the ref had now.
     record = { ...record, source: { ...source.build.git, ...record.source } };
-    grant = await grantTo(spec, await planOf(claim, source), tools);
+    grant = await unlessAborted(stop, grantTo(spec, await planOf(claim, source), tools));
   } catch (error) {
     if (stop.aborted) return stopped();
     if (!opened) return refused(record, error);
@@ -93,7 +93,7 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
         repo: record.source.repo,
         about: aboutOf(claim, grant, tools),
         secrets: grant.secrets,
-        source: () => Promise.resolve(source.build),
+        source: () => Promise.resolve({ ...source.build, git: commitOf(record) }),
         logCapBytes: tools.logCapBytes,
         artifactCaps: defaultArtifactCaps,
         accepted: { id: spec.id, attempt: fence.attempt, createdAt: record.createdAt },
@@ -189,6 +189,11 @@ function resultOf(record: BuildRecord): Result {
     return { kind: 'infrastructure', record, reason, message };
   }
   return { kind: 'finished', record };
+}
+
+/** What the build is of, as far as whoever asked or the source told. */
+function commitOf({ source: { ref, sha } }: BuildRecord): BuildSource['git'] {
+  return { ...(ref !== undefined && { ref }), ...(sha !== undefined && { sha }) };
 }
 
 /** What the variables of a build tell of it. */

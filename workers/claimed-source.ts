@@ -32,8 +32,8 @@ export interface ClaimedSources {
    * what the storage throws, and the signal's reason.
    */
   of(source: SourceSpec, sha: string | undefined, waiting: Waiting): Promise<ClaimedSource>;
-  /** The text of the workflow at a commit of a build's repository; undefined: none there. Throws as `of`. */
-  workflowAt(source: GitSource, sha: string): Promise<string | undefined>;
+  /** The text of the workflow at another commit of a build's repository; undefined: none there. Throws as `of`. */
+  readonly workflowAt: (source: GitSource, at: NonNullable<GitSource['base']>) => Promise<string | undefined>;
 }
 
 export interface ClaimedSourcesTools {
@@ -83,10 +83,10 @@ export function claimedSources({ storage, uploads, git, repositories }: ClaimedS
         workflows: tree.workflows,
       };
     },
-    workflowAt: async (source, sha) => {
+    workflowAt: async (source, { ref, sha }) => {
       const waiting = { signal: new AbortController().signal, progress: () => {} };
       const request = await gitRequest(source, waiting);
-      const directory = await git.workflows({ ...request, ref: source.base?.ref, sha });
+      const directory = await git.workflows({ ...request, ref, sha });
       try {
         return await readFile(await workflowFile(directory), 'utf8');
       } catch (error) {

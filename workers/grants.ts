@@ -7,15 +7,21 @@ import type { Plan } from '../src/workflow/plan.ts';
 import { WorkflowError } from '../src/workflow/problem.ts';
 import type { SecretValues } from './environment.ts';
 import { namedSecrets } from './secrets.ts';
+import { SourceError } from './source.ts';
 import { clamp } from './trust.ts';
 
 /** Where a worker looks up what a build may have. */
 export interface GrantTools {
   readonly repositories: Pick<Repositories, 'get'>;
   readonly secrets: Pick<Secrets, 'valuesFor'>;
-  /** The text of the workflow at a commit of the source's repository; undefined: none there. Throws SourceError. */
-  readonly workflowAt: (source: GitSource, sha: string) => Promise<string | undefined>;
+  /**
+   * The text of the workflow at a commit of the source's repository, or at what the ref has now; undefined: none there.
+   * Throws SourceError.
+   */
+  readonly workflowAt: (source: GitSource, base: Base) => Promise<string | undefined>;
 }
+
+type Base = NonNullable<GitSource['base']>;
 
 /** What a build is given. */
 export interface Grant {
@@ -55,15 +61,17 @@ export async function grantTo(spec: BuildSpec, plan: Plan, tools: GrantTools): P
   };
 }
 
-/** The plan of the target branch. One that cannot be read bounds nothing; the defaults do then. */
+/**
+ * The plan of the target branch. One that is not to be had, as its commit is gone, bounds nothing; the defaults do then.
+ */
 async function baseOf({ source }: BuildSpec, { workflowAt }: GrantTools): Promise<Plan | undefined> {
-  if (source.kind !== 'git' || source.base?.sha === undefined) return undefined;
-  const text = await workflowAt(source, source.base.sha);
-  if (text === undefined) return undefined;
+  if (source.kind !== 'git' || !source.base) return undefined;
   try {
-    return parseWorkflow(text, 'workflow.yaml');
+    const text = await workflowAt(source, source.base);
+    return text === undefined ? undefined : parseWorkflow(text, 'workflow.yaml');
   } catch (error) {
-    if (error instanceof WorkflowError) return undefined;
+    const gone = error instanceof SourceError && error.trouble === 'unusable';
+    if (gone || error instanceof WorkflowError) return undefined;
     throw error;
   }
 }

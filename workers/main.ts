@@ -13,7 +13,6 @@ import { connectRedis } from '../src/redis.ts';
 import { openRepositories } from '../src/repositories.ts';
 import { openSecrets } from '../src/secrets.ts';
 import { openSettings } from '../src/settings.ts';
-import type { GitSource } from '../src/spec.ts';
 import { openStorage } from '../src/storage/storage.ts';
 import { openVault } from '../src/vault.ts';
 import { createBudget } from './budget.ts';
@@ -90,7 +89,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
     records,
     repositories,
     secrets: openSecrets(settings, vault),
-    workflowAt: (source: GitSource, sha: string) => sources.workflowAt(source, sha),
+    workflowAt: sources.workflowAt,
     publicUrl: config.publicUrl,
     sources,
     logCapBytes,

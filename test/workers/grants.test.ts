@@ -4,6 +4,7 @@ import type { BuildSpec } from '../../src/spec.ts';
 import { UsageError } from '../../src/usage.ts';
 import { parseWorkflow } from '../../src/workflow/parse.ts';
 import { grantTo, type GrantTools } from '../../workers/grants.ts';
+import { SourceError } from '../../workers/source.ts';
 
 const repository: Repository = {
   name: 'a/b',
@@ -59,7 +60,7 @@ function tools(values: Readonly<Record<string, string>>, base?: string) {
         return new Map(Object.entries(values));
       },
     },
-    workflowAt: async (source, sha) =>
+    workflowAt: async (source, { sha }) =>
       sha === 'b'.repeat(40) && source.repository === 'a/b' ? base : undefined,
   };
   return { asked, looked };
@@ -126,6 +127,18 @@ describe('an untrusted build', () => {
   ])('is bounded by the defaults, with a workflow at the base %s', async (_, base) => {
     const { limits } = (await grantTo(untrusted, plan, tools({}, base).looked)).plan;
     expect(limits.memoryBytes).toBe(4 * 1024 ** 3);
+  });
+
+  test('is bounded by the defaults, when the commit at the base is gone', async () => {
+    const gone = async () => Promise.reject(new SourceError('no such commit'));
+    const { limits } = (await grantTo(untrusted, plan, { ...tools({}).looked, workflowAt: gone })).plan;
+    expect(limits.memoryBytes).toBe(4 * 1024 ** 3);
+  });
+
+  test('waits for another try, when the repository cannot be reached', async () => {
+    const away = async () => Promise.reject(new SourceError('no answer', { trouble: 'unavailable' }));
+    const granted = grantTo(untrusted, plan, { ...tools({}).looked, workflowAt: away });
+    await expect(granted).rejects.toThrow('no answer');
   });
 
   test('of a repository that nobody registered gets the defaults', async () => {
