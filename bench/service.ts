@@ -8,6 +8,7 @@ import { followers } from './service/followers.ts';
 import { history } from './service/history.ts';
 import { latency } from './service/latency.ts';
 import type { StackOptions } from './service/stack.ts';
+import { webhooks } from './service/webhooks.ts';
 import { openSite, type Site } from './site.ts';
 import { table } from './table.ts';
 
@@ -17,6 +18,7 @@ const figures: Readonly<Record<string, (site: Site, options: StackOptions) => Pr
   backlog,
   followers,
   history,
+  webhooks,
 };
 
 interface Options {

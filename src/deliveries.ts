@@ -31,7 +31,8 @@ export interface Delivery {
   readonly outcome?: Outcome;
 }
 
-type Kept = Omit<Delivery, 'outcome'> & { readonly key: string };
+/** As it is stored; the scripts read `key` and `list`. */
+type Kept = Omit<Delivery, 'outcome'> & { readonly key: string; readonly list: string };
 
 /**
  * What forges delivered, kept as it came: nothing that was answered is lost, the same is not taken twice, and what was
@@ -78,7 +79,7 @@ export function openDeliveries({ client, prefix }: RedisHandle): Deliveries {
       if (error) throw error;
       const [about, outcome]: unknown[] = Array.isArray(reply) ? reply : [];
       if (typeof about !== 'string') return undefined;
-      const { key: _key, ...delivery } = parseOwn<Kept>(about);
+      const { key: _key, list: _list, ...delivery } = parseOwn<Kept>(about);
       return { ...delivery, ...(typeof outcome === 'string' && { outcome: parseOwn<Outcome>(outcome) }) };
     });
   };
@@ -87,8 +88,9 @@ export function openDeliveries({ client, prefix }: RedisHandle): Deliveries {
     keep: async (delivery, body, key) => {
       const { id, repository } = delivery;
       const hash = hashOf(repository, key);
-      const kept: Kept = { ...delivery, bytes: body.length, key: hash };
-      const args = [id, hash, nameKey(repository), JSON.stringify(kept), await compress(body)];
+      const list = nameKey(repository);
+      const kept: Kept = { ...delivery, bytes: body.length, key: hash, list };
+      const args = [id, hash, list, JSON.stringify(kept), await compress(body)];
       const reply = String(
         await keepScript.run(client, [prefix], [...args, keepSeconds, dedupeSeconds, mostInAll]),
       );
@@ -100,10 +102,7 @@ export function openDeliveries({ client, prefix }: RedisHandle): Deliveries {
       };
     },
     settle: async (id, outcome) => {
-      const about = await client.hget(keyOf(id), 'about');
-      if (about === null) return outcome;
-      const { key, repository } = parseOwn<Kept>(about);
-      const args = [id, key, nameKey(repository), JSON.stringify(outcome), mostOfRepository];
+      const args = [id, JSON.stringify(outcome), mostOfRepository];
       return parseOwn<Outcome>(String(await settleScript.run(client, [prefix], args)));
     },
     get: async (id) => (await read([id]))[0],

@@ -3,7 +3,7 @@ import { createScript } from '../redis/script.ts';
 /**
  * Keys, below the hash-tagged prefix in KEYS[1]:
  *
- *   hook:d:<id>      a delivery: about (JSON), body (zstd), outcome (JSON, when it is settled)
+ *   hook:d:<id>      a delivery: about (JSON; its `key` and `list` are as below), body (zstd), outcome (JSON)
  *   hook:key:<hash>  which delivery had the forge's id: `<id>`, or `<id> <outcome>`
  *   hook:of:<name>   deliveries of a repository, by id
  *   hook:all         deliveries of all of them, by id
@@ -21,7 +21,7 @@ end
 const compile = (body: string) => createScript(library + body);
 
 /**
- * ARGV: id, hash of the forge's id, repository, about, body, seconds to keep it, seconds to know its id, most ids in the
+ * ARGV: id, hash of the forge's id, name of the repository's list, about, body, seconds to keep it, seconds to know its id, most ids in the
  * list of all. Replies what `hook:key:` says: of this delivery, or of the one that came first.
  */
 export const keepScript = compile(`
@@ -40,20 +40,18 @@ return id
 `);
 
 /**
- * ARGV: id, hash of the forge's id, repository, outcome, most deliveries of the repository. Replies the outcome that
- * stays. The oldest ones beyond the limit go, but none that is pending.
+ * ARGV: id, outcome, most deliveries of a repository. Replies the outcome that stays. The oldest ones beyond the limit go,
+ * but none that is pending.
  */
 export const settleScript = compile(`
-local id, hash, name, outcome, most = unpack(ARGV)
-local key, list = P .. 'd:' .. id, P .. 'of:' .. name
+local id, outcome, most = unpack(ARGV)
 redis.call('ZREM', P .. 'pending', id)
-local was = redis.call('HGET', key, 'outcome')
-if was then return was end
-if redis.call('EXISTS', key) == 0 then return outcome end
-redis.call('HSET', key, 'outcome', outcome)
-if redis.call('GET', P .. 'key:' .. hash) == id then
-  redis.call('SET', P .. 'key:' .. hash, id .. ' ' .. outcome, 'KEEPTTL')
-end
+local about, was = unpack(redis.call('HMGET', P .. 'd:' .. id, 'about', 'outcome'))
+if was or not about then return was or outcome end
+about = cjson.decode(about)
+local key, list = P .. 'key:' .. about.key, P .. 'of:' .. about.list
+redis.call('HSET', P .. 'd:' .. id, 'outcome', outcome)
+if redis.call('GET', key) == id then redis.call('SET', key, id .. ' ' .. outcome, 'KEEPTTL') end
 local excess = redis.call('ZCARD', list) - most
 if excess > 0 then
   for _, old in ipairs(redis.call('ZRANGE', list, 0, excess - 1)) do
