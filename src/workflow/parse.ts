@@ -8,11 +8,28 @@ import { checkShape, type Finding } from './shape.ts';
 /** Largest workflow file, in bytes of UTF-8. */
 export const maxFileBytes = 1024 * 1024;
 
+/** Plans of the texts that were asked for last: a project's builds differ in their source, seldom in their workflow. */
+const recent = new Map<string, Plan>();
+const mostRecent = 64;
+/** Characters of a text whose plan is kept. */
+const longestKept = 16 * 1024;
+
 /**
  * Turns the text of a workflow file into a plan. `file` is how the user knows it; it names the workflow and begins
  * every problem. Throws WorkflowError with all problems found, and nothing else.
  */
 export function parseWorkflow(text: string, file: string): Plan {
+  const key = `${file}\0${text}`;
+  const plan = recent.get(key) ?? parse(text, file);
+  // Last in the order of the map, so that the first is the one to forget.
+  recent.delete(key);
+  if (text.length <= longestKept) recent.set(key, plan);
+  const [oldest] = recent.keys();
+  if (recent.size > mostRecent && oldest !== undefined) recent.delete(oldest);
+  return plan;
+}
+
+function parse(text: string, file: string): Plan {
   refuse(text, file);
   const document = readYaml(text, file);
   const problems: Problem[] = [];
