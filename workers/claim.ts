@@ -134,7 +134,7 @@ function sourceOf(
     // A log that cannot take it fails the next append too, which tells.
     void Promise.resolve(openLog().append('source', text)).catch(() => {});
   };
-  return sources.of(spec.source, record.source.sha, { signal, progress });
+  return sources.of(spec, record.source.sha, { signal, progress });
 }
 
 async function planOf({ spec }: Claim, { workflows }: ClaimedSource): Promise<Plan> {

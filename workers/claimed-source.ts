@@ -1,14 +1,15 @@
 import { lstat, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Repositories, Repository } from '../src/repositories.ts';
-import type { BuildSource as SourceSpec, GitSource } from '../src/spec.ts';
+import type { BuildSpec, GitSource } from '../src/spec.ts';
 import type { Storage } from '../src/storage/storage.ts';
-import { shortRef } from '../src/trigger.ts';
+import { shortRef, type Trust } from '../src/trigger.ts';
 import { UsageError } from '../src/usage.ts';
 import { findWorkflow } from '../src/workflow/find.ts';
 import type { BuildSource } from './build.ts';
 import { openRemote } from './git/remote.ts';
 import type { GitRequest, GitSources } from './git/sources.ts';
+import type { RemoteAccess } from './git/submodule-url.ts';
 import { SourceError } from './source.ts';
 import { openUpload, type UploadCache } from './uploads.ts';
 
@@ -25,13 +26,16 @@ export interface Waiting {
   readonly progress: (line: string) => void;
 }
 
+/** What was asked for, and by whom. */
+type Asked = Pick<BuildSpec, 'source' | 'trust'>;
+
 /** Brings the files of claimed builds to this machine. */
 export interface ClaimedSources {
   /**
    * `sha`: the commit that an earlier attempt found where the request names only a ref. Throws SourceError, VaultError,
    * what the storage throws, and the signal's reason.
    */
-  of(source: SourceSpec, sha: string | undefined, waiting: Waiting): Promise<ClaimedSource>;
+  of(spec: Asked, sha: string | undefined, waiting: Waiting): Promise<ClaimedSource>;
   /** The text of the workflow at another commit of a build's repository; undefined: none there. Throws as `of`. */
   readonly workflowAt: (source: GitSource, at: NonNullable<GitSource['base']>) => Promise<string | undefined>;
 }
@@ -44,9 +48,14 @@ export interface ClaimedSourcesTools {
 }
 
 export function claimedSources({ storage, uploads, git, repositories }: ClaimedSourcesTools): ClaimedSources {
-  const gitRequest = async (source: GitSource, waiting: Waiting): Promise<GitRequest> => {
+  const gitRequest = async (source: GitSource, trust: Trust, waiting: Waiting): Promise<GitRequest> => {
     const { url, ref, sha } = source;
     const repository = await registered(source, repositories);
+    const access = async (): Promise<RemoteAccess> => ({
+      url,
+      credentials: repository && (await repositories.keys(repository.name))?.git,
+      hosts: repository?.hosts ?? 'public',
+    });
     return {
       url,
       ref,
@@ -54,18 +63,13 @@ export function claimedSources({ storage, uploads, git, repositories }: ClaimedS
       repository: repository?.name,
       ...waiting,
       checkout: repository?.checkout ?? { submodules: 'none', lfs: 'none', paths: [] },
-      remote: async () =>
-        openRemote({
-          url,
-          credentials: repository && (await repositories.keys(repository.name))?.git,
-          hosts: repository?.hosts ?? 'public',
-          signal: waiting.signal,
-        }),
+      remote: async () => openRemote({ ...(await access()), signal: waiting.signal }),
+      access: { remote: access, submodules: trust === 'trusted' ? 'with-credentials' : 'public' },
     };
   };
 
   return {
-    of: async (source, sha, waiting) => {
+    of: async ({ source, trust }, sha, waiting) => {
       if (source.kind === 'none') {
         return { build: { directories: [], hidden: [], git: {} }, workflows: undefined };
       }
@@ -74,7 +78,7 @@ export function claimedSources({ storage, uploads, git, repositories }: ClaimedS
         const build = { directories: [tree.directory], locks: [tree.lock], hidden: [], git: {} };
         return { build, workflows: tree.directory };
       }
-      const request = await gitRequest(source, waiting);
+      const request = await gitRequest(source, trust, waiting);
       const tree = await git.use({ ...request, sha: source.sha ?? sha });
       const { directories, locks } = tree;
       const ref = source.ref === undefined ? {} : { ref: shortRef(source.ref) };
@@ -85,7 +89,7 @@ export function claimedSources({ storage, uploads, git, repositories }: ClaimedS
     },
     workflowAt: async (source, { ref, sha }) => {
       const waiting = { signal: new AbortController().signal, progress: () => {} };
-      const request = await gitRequest(source, waiting);
+      const request = await gitRequest(source, 'untrusted', waiting);
       const directory = await git.workflows({ ...request, ref, sha });
       try {
         return await readFile(await workflowFile(directory), 'utf8');
