@@ -15,7 +15,7 @@ export function namedSecrets(
   missing: (step: string, secret: string) => UsageError,
 ): SecretValues {
   const named = new Map<string, string>();
-  for (const step of plan.steps) {
+  for (const step of [...plan.steps, ...plan.services]) {
     for (const { secret } of step.secrets) {
       const value = values.get(secret);
       if (value === undefined) throw missing(step.name, secret);

@@ -1,7 +1,7 @@
 import type { Image } from '../runtime/images/image.ts';
 import type { Command, Container, Exit, Sandbox } from '../runtime/sandbox.ts';
 import type { StepRecord } from '../src/build.ts';
-import type { Plan, PlanStep } from '../src/workflow/plan.ts';
+import type { Plan, PlanStep, Run } from '../src/workflow/plan.ts';
 import { shellScript } from '../src/workflow/script.ts';
 import { type Abort, AbortedError } from './abort.ts';
 import { stepVariables } from './ci-variables.ts';
@@ -93,10 +93,8 @@ function commandOf(
   startedAt: string,
   { plan, variables, secrets }: StepsContext,
 ): Command {
-  const args: Command['args'] =
-    step.run.kind === 'exec' ? step.run.args : ['/bin/sh', '-c', shellScript(step.run.commands)];
   return {
-    args,
+    args: argsOf(step.run, image),
     env: stepEnvironment(image.config, step, secrets, {
       ...variables,
       ...stepVariables(step.name, plan.steps.indexOf(step), startedAt),
@@ -104,6 +102,13 @@ function commandOf(
     secrets: secretFiles(step, secrets),
     cwd: workspacePath,
   };
+}
+
+function argsOf(run: Run, { config }: Image): Command['args'] {
+  if (run.kind === 'commands') return ['/bin/sh', '-c', shellScript(run.commands)];
+  if (run.kind === 'exec') return run.args;
+  const [program = '', ...args] = [...config.entrypoint, ...(run.args ?? config.cmd)];
+  return [program, ...args];
 }
 
 /** After SIGKILL a container is gone within milliseconds, if it ever began. */

@@ -1,7 +1,7 @@
 import type { UntrustedPolicy } from '../src/repositories.ts';
 import type { Limits } from '../src/limits.ts';
 import { defaultLimits } from '../src/limits.ts';
-import { defaultTimeoutMs, type Plan, type PlanStep } from '../src/workflow/plan.ts';
+import { defaultTimeoutMs, type Network, type Plan, type PlanStep } from '../src/workflow/plan.ts';
 import { writtenDuration, writtenSize } from '../src/workflow/quantity.ts';
 
 /** What a build may have at most, and why no more. */
@@ -41,13 +41,18 @@ export function clamp(plan: Plan, base: Plan | undefined, policy: UntrustedPolic
     pids: bounded('pids', plan.limits.pids),
   };
   const timeoutMs = bounded('timeoutMs', plan.timeoutMs);
-  // Stops compiling when plans can ask for more than this: `policy.network` is to be looked at here then.
-  const network: 'none' = plan.network;
-  const { steps, names } = withoutSecrets(plan.steps);
+  const network: Network = policy.network === 'none' ? { kind: 'none' } : plan.network;
+  if (network.kind !== plan.network.kind) {
+    cuts.push(`network cut from ${plan.network.kind} to none: the repository's policy for untrusted builds`);
+  }
+  const names = namedIn([...plan.steps, ...plan.services]);
+  const [first, ...others] = plan.steps;
+  const steps: Plan['steps'] = [withoutSecrets(first), ...others.map(withoutSecrets)];
+  const services = plan.services.map(withoutSecrets);
   if (names.length > 0) {
     cuts.push(`secrets are withheld (${names.join(', ')}): this build is of somebody without write access`);
   }
-  return { plan: { ...plan, limits, timeoutMs, network, steps }, cuts };
+  return { plan: { ...plan, limits, timeoutMs, network, steps, services }, cuts };
 }
 
 const words: Readonly<
@@ -72,12 +77,12 @@ function boundOf(key: Bounded, base: Plan | undefined, { limits }: UntrustedPoli
   return { most, because: 'the default, as the target branch has no workflow that can be read' };
 }
 
-function withoutSecrets(steps: Plan['steps']): {
-  readonly steps: Plan['steps'];
-  readonly names: readonly string[];
-} {
-  const [first, ...others] = steps;
-  const without = (step: PlanStep): PlanStep => ({ ...step, secrets: [] });
-  const named = steps.flatMap((step) => step.secrets.map(({ secret }) => secret));
-  return { steps: [without(first), ...others.map(without)], names: [...new Set(named)] };
+type Named = Pick<PlanStep, 'secrets'>;
+
+function withoutSecrets<Container extends Named>(container: Container): Container {
+  return { ...container, secrets: [] };
+}
+
+function namedIn(containers: readonly Named[]): readonly string[] {
+  return [...new Set(containers.flatMap(({ secrets }) => secrets.map(({ secret }) => secret)))];
 }

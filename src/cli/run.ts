@@ -11,7 +11,7 @@ import { artifactStore } from '../artifacts.ts';
 import { loadConfig } from '../config.ts';
 import { defaultLimits } from '../limits.ts';
 import { findWorkflow } from '../workflow/find.ts';
-import type { Plan } from '../workflow/plan.ts';
+import { type Plan, planDefaults, stepDefaults } from '../workflow/plan.ts';
 import { bytesOf, millisecondsOf } from '../workflow/quantity.ts';
 import { readWorkflow } from '../workflow/read.ts';
 import { createEvents } from './events.ts';
@@ -175,23 +175,18 @@ async function planOf(directory: string, args: readonly string[], options: RunOp
     return readWorkflow(options.workflow ?? (await findWorkflow(directory)));
   }
   return {
+    ...planDefaults,
     name: 'run',
+    file: 'run',
     image: options.image,
     steps: [
       {
         name: basename(file).replaceAll(/[^\w-]/g, '_') || 'command',
-        container: { kind: 'shared' },
+        ...stepDefaults,
         run: { kind: 'exec', args: [file, ...rest] },
-        environment: {},
-        secrets: [],
-        onFailure: 'fail',
-        when: ['success'],
       },
     ],
-    timeoutMs: millisecondsOf('1h'),
     limits: defaultLimits,
-    network: 'none',
-    artifacts: [],
   };
 }
 

@@ -1,7 +1,14 @@
 import { defaultLimits, type Limits } from '../limits.ts';
 import { readArtifacts } from './artifacts.ts';
 import { readEnvironment, readStepEnvironment } from './environment.ts';
-import { type ArtifactPattern, defaultTimeoutMs, type Plan, type PlanStep } from './plan.ts';
+import {
+  type ArtifactPattern,
+  defaultTimeoutMs,
+  type Plan,
+  planDefaults,
+  type PlanStep,
+  stepDefaults,
+} from './plan.ts';
 import { bytesOf, millisecondsOf } from './quantity.ts';
 import type { StepFile, WorkflowFile } from './schema.ts';
 import { maxScriptBytes, shellScript } from './script.ts';
@@ -16,7 +23,11 @@ type Report = (finding: Finding) => void;
 type Source = (path: readonly string[]) => string | undefined;
 
 /** Everything of a Plan but its name; undefined when something was reported. */
-export function assemble(file: WorkflowFile, source: Source, report: Report): Omit<Plan, 'name'> | undefined {
+export function assemble(
+  file: WorkflowFile,
+  source: Source,
+  report: Report,
+): Omit<Plan, 'name' | 'file'> | undefined {
   let sound = true;
   const fault: Report = (finding) => {
     sound = false;
@@ -27,22 +38,24 @@ export function assemble(file: WorkflowFile, source: Source, report: Report): Om
   const limits = readLimits(file.resources ?? {}, fault);
   const artifacts: ArtifactPattern[] = readArtifacts(file.artifacts ?? [], fault);
   const places = stepsOf(file.steps);
-  const steps = places.map(({ step, name, path }) => {
+  const steps = places.map(({ step, name, path }, index) => {
     if (step.image === undefined && file.image === undefined) {
       const hint = 'set `image:` at the top of the file or in the step';
       fault({ path, part: 'value', message: `step '${name}' has no image`, hint });
     }
-    return readStep(step, name, path, file.image, shared, source, fault);
+    const before = places[index - 1];
+    const read = readStep(step, name, path, file.image, shared, source, fault);
+    return { ...read, dependsOn: before ? [before.name] : [] };
   });
   reportRepeatedNames(places, fault);
   const [first, ...others] = steps;
   if (!sound || !first) return undefined;
   return {
+    ...planDefaults,
     image: steps.some(({ container }) => container.kind === 'shared') ? file.image : undefined,
     steps: [first, ...others],
     timeoutMs,
     limits,
-    network: 'none',
     artifacts,
   };
 }
@@ -97,6 +110,7 @@ function readStep(
   }
   const environment = readStepEnvironment(step, path, shared, source, report);
   return {
+    ...stepDefaults,
     name,
     container: containerOf(step, image, environment.secrets),
     run: { kind: 'commands', commands },

@@ -42,7 +42,8 @@ function parse(text: string, file: string): Plan {
   if (shape.kind === 'wrong') shape.findings.forEach(report);
   const plan = shape.kind === 'right' ? assemble(shape.file, document.source, report) : undefined;
   if (!plan) throw new WorkflowError(problems);
-  return { name: workflowName(file), ...plan };
+  const name = workflowName(file);
+  return { ...plan, name, file: name };
 }
 
 function refuse(text: string, file: string): void {

@@ -3,7 +3,13 @@ import type { Image } from '../../runtime/images/image.ts';
 import { artifactStore } from '../../src/artifacts.ts';
 import type { BuildRecord } from '../../src/build.ts';
 import { defaultLimits } from '../../src/limits.ts';
-import type { ArtifactPattern, Plan, PlanStep } from '../../src/workflow/plan.ts';
+import {
+  type ArtifactPattern,
+  type Plan,
+  planDefaults,
+  type PlanStep,
+  stepDefaults,
+} from '../../src/workflow/plan.ts';
 import { type Abort, createAbort } from '../../workers/abort.ts';
 import { defaultArtifactCaps } from '../../workers/artifacts.ts';
 import { type BuildRequest, type BuildTools, runBuild } from '../../workers/build.ts';
@@ -12,13 +18,9 @@ import { type BuildRequest, type BuildTools, runBuild } from '../../workers/buil
 export function step(name: string, words = 'exit 0', options: Partial<PlanStep> = {}): PlanStep {
   const [program = '', ...rest] = words.split(' ');
   return {
+    ...stepDefaults,
     name,
-    container: { kind: 'shared' },
     run: { kind: 'exec', args: [program, ...rest] },
-    environment: {},
-    secrets: [],
-    onFailure: 'fail',
-    when: ['success'],
     ...options,
   };
 }
@@ -77,12 +79,13 @@ export const image = (ref: string): Image => ({
 /** Runs a build in a fake sandbox. */
 export async function play(scene: Scene): Promise<Played> {
   const plan: Plan = {
+    ...planDefaults,
     name: 'ci',
+    file: 'ci',
     image: 'debian',
     steps: scene.steps,
     timeoutMs: 60_000,
     limits: defaultLimits,
-    network: 'none',
     artifacts: scene.artifacts ?? [],
     ...scene.plan,
   };

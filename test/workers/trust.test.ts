@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { defaultLimits } from '../../src/limits.ts';
 import type { UntrustedPolicy } from '../../src/repositories.ts';
-import type { Plan } from '../../src/workflow/plan.ts';
+import { type Plan, planDefaults } from '../../src/workflow/plan.ts';
 import { clamp } from '../../workers/trust.ts';
 import { randomFrom } from './random.ts';
 import { step } from './rehearsal.ts';
@@ -13,13 +13,13 @@ type Amounts = UntrustedPolicy['limits'];
 
 function planOf({ timeoutMs = hour, ...limits }: Amounts = {}): Plan {
   return {
+    ...planDefaults,
     name: 'ci',
+    file: 'ci',
     image: 'debian',
     steps: [step('a')],
     timeoutMs,
     limits: { ...defaultLimits, ...limits },
-    network: 'none',
-    artifacts: [],
   };
 }
 

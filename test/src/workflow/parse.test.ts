@@ -12,21 +12,36 @@ describe('a workflow file becomes a plan', () => {
   test('with every default filled in', () => {
     expect(parseWorkflow('image: debian:12\nsteps:\n  - commands: make\n', '.cofferdam.yaml')).toEqual({
       name: 'cofferdam',
+      file: 'cofferdam',
       image: 'debian:12',
       steps: [
         {
           name: 'step-1',
+          dependsOn: [],
           container: { kind: 'shared' },
           run: { kind: 'commands', commands: ['make'] },
+          mode: 'foreground',
+          directory: '.',
+          pull: 'missing',
           environment: {},
           secrets: [],
           onFailure: 'fail',
           when: ['success'],
+          artifacts: [],
         },
       ],
+      matrix: {},
+      dependsOn: [],
+      when: ['success'],
+      services: [],
+      caches: [],
       timeoutMs: 3_600_000,
       limits: defaultLimits,
-      network: 'none',
+      network: { kind: 'none' },
+      labels: {},
+      retry: { max: 2 },
+      checkout: 'source',
+      workspace: '/workspace',
       artifacts: [],
     });
   });
@@ -236,7 +251,7 @@ describe('the same text again', () => {
   test('is the same plan, under another name another one', () => {
     const plan = parseWorkflow(text(0), '.cofferdam.yaml');
     expect(parseWorkflow(text(0), '.cofferdam.yaml')).toBe(plan);
-    expect(parseWorkflow(text(0), '.cofferdam/lint.yaml')).toEqual({ ...plan, name: 'lint' });
+    expect(parseWorkflow(text(0), '.cofferdam/lint.yaml')).toEqual({ ...plan, name: 'lint', file: 'lint' });
   });
 
   test('is parsed anew when others were asked for since, and when it is long', () => {
