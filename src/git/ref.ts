@@ -23,11 +23,6 @@ export function parseBranch(name: string): string {
   return parseRef(name.startsWith('refs/heads/') ? name : `refs/heads/${name}`);
 }
 
-/** `v1` → `refs/tags/v1`; a full ref of a tag stays. Throws GitRefError. */
-export function parseTag(name: string): string {
-  return parseRef(name.startsWith('refs/tags/') ? name : `refs/tags/${name}`);
-}
-
 /** A full commit id of SHA-1 or SHA-256, in lower case. Throws GitRefError. */
 export function parseSha(text: string): string {
   if (/^([\da-f]{40}|[\da-f]{64})$/i.test(text)) return text.toLowerCase();

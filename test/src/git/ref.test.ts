@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CommandError, run } from '../../../runtime/command.ts';
-import { GitRefError, parseBranch, parseRef, parseSha, parseTag } from '../../../src/git/ref.ts';
+import { GitRefError, parseBranch, parseRef, parseSha } from '../../../src/git/ref.ts';
 import { createRandom } from '../../faults/random.ts';
 import { cleanGit } from '../../git/repository.ts';
 
@@ -50,14 +50,13 @@ describe('what is no ref, and why', () => {
   });
 });
 
-test('a short name is a branch or a tag where the caller says so', () => {
+test('the short name of a branch', () => {
   expect(parseBranch('main')).toBe('refs/heads/main');
   expect(parseBranch('refs/heads/main')).toBe('refs/heads/main');
-  expect(parseTag('v1')).toBe('refs/tags/v1');
   // A branch may be called like this; it is still a branch, not a tag.
   expect(parseBranch('refs/tags/v1')).toBe('refs/heads/refs/tags/v1');
   expect(() => parseBranch('-x')).toThrow(GitRefError);
-  expect(() => parseTag('')).toThrow(GitRefError);
+  expect(() => parseBranch('')).toThrow(GitRefError);
 });
 
 test('a commit is all of its digits', () => {
