@@ -4,6 +4,7 @@ import { exitCode } from '../src/cli/exit.ts';
 import { command } from './command.ts';
 import { crowd } from './crowd.ts';
 import { log } from './log.ts';
+import { mask } from './mask.ts';
 import { overhead } from './overhead.ts';
 import { type Row, summarise } from './row.ts';
 import { openSite, type Site } from './site.ts';
@@ -18,6 +19,7 @@ const figures: Readonly<Record<string, (site: Site) => Promise<Row[]>>> = {
   overhead,
   crowd,
   log,
+  mask,
 };
 
 interface Options {

@@ -11,7 +11,7 @@ const mark = Buffer.from('********');
 export interface Mask {
   text(text: string): string;
   /** Stands between the output of a command and its reader. */
-  stream(reader: Reader): MaskedStream;
+  readonly stream: (reader: Reader) => MaskedStream;
 }
 
 type Reader = (chunk: Buffer) => void | Promise<void>;
