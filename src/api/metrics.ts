@@ -155,7 +155,7 @@ function statusMetrics(registry: Registry) {
   return {
     count: (counts: StatusCounts): void => {
       answers.reset();
-      for (const outcome of ['told', 'failed', 'denied', 'refused'] as const) {
+      for (const outcome of ['told', 'failed', 'silent', 'denied', 'refused'] as const) {
         answers.inc({ outcome }, counts[outcome]);
       }
     },

@@ -11,7 +11,7 @@ export interface Report {
   readonly build: string;
   /** What the forge accepted of this build; undefined: nothing yet. */
   readonly accepted: Status | undefined;
-  /** How often the forge failed to take the present state, and how often it denied it. */
+  /** How often the forge did not take the present state, and how often it denied it. */
   readonly failed: number;
   readonly denied: number;
   readonly version: number;
@@ -20,10 +20,11 @@ export interface Report {
 
 /** What came of a report. `afterMs`: when to try again. */
 export type Settled =
-  | { readonly kind: 'told'; readonly status: Status }
+  /** `confirmMs`: after which a verdict is told once more, when an earlier request got no answer. */
+  | { readonly kind: 'told'; readonly status: Status; readonly confirmMs: number }
   /** There was nothing (more) to tell. */
   | { readonly kind: 'nothing' }
-  | { readonly kind: 'failed' | 'denied'; readonly afterMs: number }
+  | { readonly kind: 'failed' | 'silent' | 'denied'; readonly afterMs: number }
   /** It was not tried: the forge is left alone for a while. */
   | { readonly kind: 'resting'; readonly afterMs: number }
   /** Given up; the record of the build says why. */
@@ -63,7 +64,7 @@ export function createReports(call: Call): Reports {
 }
 
 function detailOf(settled: Settled): string | number {
-  if (settled.kind === 'told') return settled.status;
+  if (settled.kind === 'told') return `${settled.status} ${settled.confirmMs}`;
   if (settled.kind === 'nothing') return '';
   return settled.kind === 'refused' ? settled.why : Math.ceil(settled.afterMs);
 }

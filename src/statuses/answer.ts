@@ -3,6 +3,8 @@ export type Answer =
   | { readonly kind: 'accepted' }
   /** It may accept it later. `afterMs`: it said when. */
   | { readonly kind: 'failed'; readonly why: string; readonly afterMs?: number }
+  /** Nobody knows: it may have accepted it, or still will. */
+  | { readonly kind: 'silent'; readonly why: string; readonly afterMs?: number }
   /** It will not, as long as nobody changes something. */
   | { readonly kind: 'denied'; readonly why: string };
 
@@ -12,7 +14,8 @@ const longestPauseMs = 3_600_000;
 /** Reads an answer; `body`: the beginning of it. */
 export function answerOf(status: number, headers: Headers, body: string, nowMs = Date.now()): Answer {
   if (status >= 200 && status < 300) return { kind: 'accepted' };
-  // GitLab's state machine, for a state that it has already: the reply to an earlier request was lost.
+  // GitLab's state machine, for a state that it is in already or past: the reply to an earlier request was lost, or an
+  // older build of the commit still runs.
   if (status === 400 && body.includes('Cannot transition status')) return { kind: 'accepted' };
   const why = `it answers ${status}${status >= 300 && status < 400 ? `, a redirect to ${headers.get('location')}` : ''}`;
   const said = body
@@ -21,7 +24,9 @@ export function answerOf(status: number, headers: Headers, body: string, nowMs =
     .slice(0, 200);
   if (status >= 500 || [408, 409, 425, 429].includes(status) || isLimited(status, headers)) {
     const afterMs = pauseOf(headers, nowMs);
-    return { kind: 'failed', why, ...(afterMs !== undefined && { afterMs }) };
+    // A gateway that did not wait for the forge itself.
+    const kind = status === 502 || status === 504 ? 'silent' : 'failed';
+    return { kind, why, ...(afterMs !== undefined && { afterMs }) };
   }
   return { kind: 'denied', why: said === '' ? why : `${why}: ${said}` };
 }

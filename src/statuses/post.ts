@@ -1,12 +1,16 @@
+import { codeOf } from '../client/http.ts';
 import type { StatusRequest } from '../triggers/forge.ts';
 import { type Answer, answerOf } from './answer.ts';
+
+/** Nobody was there to be sent anything. */
+const unsent = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 
 /** Characters of an answer that are read. */
 const mostRead = 4096;
 
 /**
  * Sends a status. Redirects are not followed: the token is for the forge whose address an administrator gave. A forge
- * that is not there, breaks off or says nothing for `timeoutMs` has failed.
+ * that is not there has failed; whether one took it that breaks off, or says nothing for `timeoutMs`, nobody knows.
  */
 export async function post(request: StatusRequest, timeoutMs: number, signal: AbortSignal): Promise<Answer> {
   const { url, ...init } = request;
@@ -19,9 +23,10 @@ export async function post(request: StatusRequest, timeoutMs: number, signal: Ab
     });
     return answerOf(response.status, response.headers, await beginning(response));
   } catch (error) {
-    if (patience.aborted) return { kind: 'failed', why: `it does not answer within ${timeoutMs / 1000} s` };
+    if (patience.aborted) return { kind: 'silent', why: `it does not answer within ${timeoutMs / 1000} s` };
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    return { kind: 'failed', why: cause instanceof Error ? cause.message : String(cause) };
+    const why = cause instanceof Error ? cause.message : String(cause);
+    return { kind: unsent.has(codeOf(error)) ? 'failed' : 'silent', why };
   }
 }
 

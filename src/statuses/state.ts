@@ -21,7 +21,7 @@ function rankOf(status: Status): 0 | 1 | 2 {
 /** What a forge is told of a build. Undefined: nobody knows yet which commit it is of. */
 export function statusOf(
   record: BuildRecord,
-  { trigger, hold }: BuildSpec,
+  { trigger, hold }: Pick<BuildSpec, 'trigger' | 'hold'>,
   source: GitSource,
   publicUrl: string,
 ): CommitStatus | undefined {

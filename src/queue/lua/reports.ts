@@ -26,14 +26,18 @@ end
 
 /**
  * Takes what is due; nobody else gets it while the lease lasts. ARGV: how many, lease (ms), name of the lease. Replies of
- * each: commit, version, build, what was accepted last (build and state; '': nothing yet), how often the forge failed, how often it denied the present state.
+ * each: commit, version, build, what was accepted last (build and state; '': nothing yet), how often the forge did not
+ * take the present state, how often it denied it.
  */
 export const takeReportsLua = `
 local most, lease, name = unpack(ARGV, 4)
 local taken = {}
 for _, commit in ipairs(redis.call('ZRANGEBYSCORE', P .. 'reports', '-inf', now(), 'LIMIT', 0, most)) do
   local key = report_key(commit)
-  local id, version, accepted, failed, denied = unpack(redis.call('HMGET', key, 'build', 'version', 'accepted', 'failed', 'denied'))
+  local id, version, accepted, failed, denied, holder =
+    unpack(redis.call('HMGET', key, 'build', 'version', 'accepted', 'failed', 'denied', 'lease'))
+  -- Whoever had it died, perhaps while a request of its was under way.
+  if holder then redis.call('HSET', key, 'unsure', 1) end
   redis.call('HSET', key, 'lease', name)
   redis.call('ZADD', P .. 'reports', now() + lease, commit)
   taken[#taken + 1] = { commit, tonumber(version), id, accepted or '', tonumber(failed or '0'), tonumber(denied or '0') }
@@ -42,26 +46,42 @@ return taken
 `;
 
 /**
- * What came of it. ARGV: commit, name of the lease, version that was taken, build, then `told` and the state that the
- * forge accepted, `nothing` and '', `failed`, `denied` or `resting` (not tried) and when to try again (ms from now), or
- * `refused` and why; then `ended` when no state can follow. 0: the lease was lost, and nothing is noted.
+ * What came of it. ARGV: commit, name of the lease, version that was taken, build, then one of
+ *
+ *   told      state that the forge accepted, and after which time (ms) a verdict is to be confirmed
+ *   nothing   ''
+ *   failed, silent (it may have taken it, or still will), denied, resting (not tried)   when to try again, ms from now
+ *   refused   why: it is given up
+ *
+ * and `ended` when no state can follow. A request without an answer may arrive after the verdict: that is then told once
+ * more. 0: the lease was lost, and nothing is noted.
  */
 export const settleReportLua = `
 local commit, name, version, id, outcome, detail, state = unpack(ARGV, 4)
 local key = report_key(commit)
 if redis.call('HGET', key, 'lease') ~= name then return 0 end
 redis.call('HDEL', key, 'lease')
+local changed = redis.call('HGET', key, 'version') ~= version
+local again
 if outcome == 'told' then
-  redis.call('HSET', key, 'accepted', id .. ' ' .. detail)
+  local status, confirm = detail:match('^(%S+) (%S+)$')
+  redis.call('HSET', key, 'accepted', id .. ' ' .. status)
   redis.call('HDEL', build(id), 'unreported')
-elseif outcome == 'refused' and redis.call('EXISTS', build(id)) == 1 then
-  redis.call('HSET', build(id), 'unreported', detail)
+  if state == 'ended' and not changed and redis.call('HDEL', key, 'unsure') == 1 then
+    redis.call('HDEL', key, 'accepted')
+    again = now() + tonumber(confirm)
+  end
+elseif outcome == 'refused' then
+  if redis.call('EXISTS', build(id)) == 1 then redis.call('HSET', build(id), 'unreported', detail) end
+elseif outcome ~= 'nothing' then
+  again = now() + tonumber(detail)
+  if outcome == 'silent' then redis.call('HSET', key, 'unsure', 1) end
 end
-local again = (outcome == 'failed' or outcome == 'denied' or outcome == 'resting') and now() + tonumber(detail)
-if redis.call('HGET', key, 'version') ~= version then
+if changed then
   redis.call('ZADD', P .. 'reports', again or now(), commit)
 elseif again then
-  if outcome ~= 'resting' then redis.call('HINCRBY', key, outcome, 1) end
+  if outcome == 'denied' then redis.call('HINCRBY', key, 'denied', 1) end
+  if outcome == 'failed' or outcome == 'silent' then redis.call('HINCRBY', key, 'failed', 1) end
   redis.call('ZADD', P .. 'reports', again, commit)
 else
   redis.call('ZREM', P .. 'reports', commit)

@@ -36,6 +36,8 @@ test.for<[number, Headers_, string, object]>([
   [403, { 'x-ratelimit-remaining': '17', 'x-ratelimit-reset': '1' }, '', { kind: 'denied' }],
   [408, {}, '', { kind: 'failed' }],
   [500, {}, '', { kind: 'failed' }],
+  [502, {}, '', { kind: 'silent' }],
+  [504, { 'retry-after': '1' }, '', { kind: 'silent', afterMs: 1_000 }],
   [503, { 'retry-after': '1' }, '', { kind: 'failed', afterMs: 1_000 }],
 ])('%i with %o means %s %o', ([status, headers, body, expected]) => {
   const answer = answerOf(status, new Headers(headers), body, now);

@@ -127,12 +127,13 @@ function take(
   if (!known || context === '' || !URL.canParse(target) || description.length > longest) {
     return { status: 422, said: `not acceptable: ${body}` };
   }
-  const last = taken.findLast((each) => each.commit === commit && each.context === context);
-  if (kind === 'gitlab' && last?.state === state && last.url === target) {
-    return {
-      status: 400,
-      said: `Cannot transition status via :x from :${state} (Reason(s): Status cannot …)`,
-    };
+  const last = taken.findLast((each) => each.commit === commit && each.context === context)?.state;
+  if (kind === 'gitlab' && (state === 'pending' || state === 'running')) {
+    // Its state machine; a status that has ended is followed by a new one.
+    const event = { pending: 'enqueue', running: 'run' }[state];
+    if (last === state || (state === 'pending' && last === 'running')) {
+      return { status: 400, said: `Cannot transition status via :${event} from :${last} (Reason(s): …)` };
+    }
   }
   taken.push({ commit, context, state, description, url: target });
   return { status: 201, said: 'Created' };

@@ -18,14 +18,20 @@ const moods: readonly Mood[] = [
   { status: 403, headers: { 'retry-after': '0' } },
 ];
 const verdicts: readonly Status[] = ['passed', 'failed', 'errored', 'timed_out', 'canceled'];
-/** As the forge calls what it is told. */
-const ranks: Readonly<Record<string, number>> = {
-  pending: 0,
-  running: 1,
-  success: 2,
-  failed: 2,
-  canceled: 2,
-};
+const words = {
+  passed: 'success',
+  failed: 'failure',
+  timed_out: 'failure',
+  errored: 'error',
+  canceled: 'error',
+} as const;
+
+/** How far a build is that the forge is told of in these words. */
+function rankOf(description: string): number {
+  if (description.endsWith('is queued')) return 0;
+  return description.endsWith('is running') ? 1 : 2;
+}
+
 const commits = ['a', 'b', 'c', 'd'].map((digit) => digit.repeat(40));
 
 /** What workers do: end builds, give them back, fail to run them; now and then slowly. */
@@ -47,15 +53,19 @@ function startWorkers(site: ReturnType<typeof openSite>, random: Random): void {
   }
 }
 
-test.for([1, 2, 3, 4, 5])(
+test.for([1, 2, 3, 4])(
   'whatever builds and forge do, each commit ends with the verdict of its newest build, seed %i',
   async (seed) => {
     const random = createRandom(seed);
-    const forge = await startForge('gitlab');
-    const pace = { ...quickPace, timeoutMs: 40, leaseMs: 2_000, failed: { firstMs: 5, mostMs: 20 } };
-    const site = openSite(await redis.connect(), 'gitlab', forge, { pace });
+    const forge = await startForge('gitea');
+    const pace = { ...quickPace, timeoutMs: 500, leaseMs: 5_000, failed: { firstMs: 5, mostMs: 20 } };
+    const site = openSite(await redis.connect(), 'gitea', forge, { pace });
     const { queue, records } = site;
-    forge.mood = () => (random.chance(0.5) ? 'well' : (random.pick(moods) ?? 'well'));
+    let silences = 2;
+    forge.mood = () => {
+      const mood = random.chance(0.5) ? 'well' : (random.pick(moods) ?? 'well');
+      return mood === 'silent' && silences-- <= 0 ? 'well' : mood;
+    };
     const tellers = [site.begin(), site.begin()];
     startWorkers(site, random);
     /** By commit, in the order of acceptance. */
@@ -76,20 +86,17 @@ test.for([1, 2, 3, 4, 5])(
           .then(() => tellers.push(site.begin()));
       await sleep(random.below(10));
     }
-    await until(async () => {
-      const { delayed, waiting, ready, running, reports } = await queue.stats();
-      return delayed + waiting + ready + running + reports === 0;
-    }, 20_000);
+    await until(site.concluded, 20_000);
     for (const [commit, ids] of builds) {
       const told = forge.taken.filter((each) => each.commit === commit);
       // Where in the order of builds, and how far the build was.
-      const steps = told.map(({ url, state }) => {
+      const steps = told.map(({ url, description }) => {
         const id = /builds\/(\w+)/.exec(url)?.[1] ?? '';
-        return ids.indexOf(id) * 10 + (ranks[state] ?? Number.NaN);
+        return ids.indexOf(id) * 10 + rankOf(description);
       });
       expect(steps).toEqual([...steps].sort((a, b) => a - b));
-      const newest = await records.get(ids.at(-1) ?? '');
-      const word = { passed: 'success', canceled: 'canceled' }[String(newest?.status)] ?? 'failed';
+      const status = (await records.get(ids.at(-1) ?? ''))?.status ?? 'queued';
+      const word = status === 'queued' || status === 'running' ? status : words[status];
       expect(told.at(-1)).toMatchObject({ state: word, url: expect.stringContaining(ids.at(-1) ?? '') });
     }
   },

@@ -16,6 +16,8 @@ export const quickPace: StatusPace = {
   leaseMs: 900,
   failed: { firstMs: 10, mostMs: 60 },
   denied: { firstMs: 5, mostMs: 20, most: 3 },
+  graceMs: 300,
+  confirmMs: 50,
 };
 
 export function repositoryAt(kind: Kind, apiUrl: string, name = 'acme/tool'): Repository {
@@ -86,7 +88,12 @@ export function openSite(
     open.push(statuses);
     return statuses;
   };
-  /** When nobody is left to be told. */
+  /** Whether nobody is left to be told. */
   const settled = async () => (await service.queue.stats()).reports === 0;
-  return { ...service, logged, begin, settled };
+  /** And all builds have ended. */
+  const concluded = async () => {
+    const { held, delayed, waiting, ready, running, reports } = await service.queue.stats();
+    return held + delayed + waiting + ready + running + reports === 0;
+  };
+  return { ...service, logged, begin, settled, concluded };
 }

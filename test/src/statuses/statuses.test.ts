@@ -22,7 +22,7 @@ describe('a forge is told that a build', () => {
     ['gitlab', 'canceled', ['pending', 'running', 'canceled']],
     ['bitbucket', 'passed', ['INPROGRESS', 'INPROGRESS', 'SUCCESSFUL']],
   ])('of %s is queued, is running, has %s', async ([kind, status, states]) => {
-    const { forge, begin, queue, consume, settled } = await open(kind);
+    const { forge, begin, queue, consume, concluded } = await open(kind);
     const { counts } = begin();
     const spec = pushSpec(sha);
     await queue.submit(spec);
@@ -39,7 +39,7 @@ describe('a forge is told that a build', () => {
     await until(() => forge.taken.length === 2);
     done.abort();
     await until(() => forge.taken.length === 3);
-    await until(settled);
+    await until(concluded);
     expect(forge.taken.map(({ state }) => state)).toEqual(states);
     expect(forge.taken[2]).toMatchObject({
       commit: sha,
@@ -53,7 +53,7 @@ describe('a forge is told that a build', () => {
         /^#1 (was canceled|(passed|failed|timed out) after \d s|could not be .*: no such image)$/,
       ),
     ]);
-    expect(counts).toEqual({ told: 3, failed: 0, denied: 0, refused: 0 });
+    expect(counts).toEqual({ told: 3, failed: 0, silent: 0, denied: 0, refused: 0 });
   });
 
   test('waits for approval, or was superseded', async () => {
@@ -71,7 +71,7 @@ describe('a forge is told that a build', () => {
   });
 
   test('ended, when its commit is known only then', async () => {
-    const { forge, begin, queue, consume, settled } = await open();
+    const { forge, begin, queue, consume, concluded } = await open();
     begin();
     const { source, ...spec } = pushSpec(sha);
     if (source.kind !== 'git') throw new Error('the source is git');
@@ -81,13 +81,13 @@ describe('a forge is told that a build', () => {
     );
     await queue.submit({ ...spec, source: unknown });
     await until(() => forge.taken.length === 1);
-    await until(settled);
+    await until(concluded);
     expect(forge.taken).toMatchObject([{ commit: 'c'.repeat(40), state: 'success' }]);
   });
 });
 
 test('builds that nobody asked to report, and repositories without a token, are left alone', async () => {
-  const { forge, begin, queue, consume, settled, reaches } = await open('gitlab', {
+  const { forge, begin, queue, consume, concluded, reaches } = await open('gitlab', {
     keys: { webhookSecrets: [] },
   });
   begin();
@@ -97,7 +97,7 @@ test('builds that nobody asked to report, and repositories without a token, are 
     await queue.submit(spec);
     await reaches(spec.id, 'passed');
   }
-  await until(settled);
+  await until(concluded);
   expect(forge.requests).toEqual([]);
 });
 
@@ -109,15 +109,19 @@ describe('whatever a forge does', () => {
     ['breaks off', 'reset'],
     ['takes it and breaks off', 'lost'],
   ])('it is told again when it %s', async ([, mood]) => {
-    const { forge, begin, queue, consume, settled } = await open();
+    const { forge, begin, queue, consume, concluded } = await open();
     let bad = 3;
     forge.mood = () => (bad-- > 0 ? mood : 'well');
     const { counts } = begin();
     consume({}, async (claim) => verdict(claim));
     await queue.submit(pushSpec(sha));
-    await until(settled);
+    await until(concluded);
     expect(forge.taken.at(-1)?.state).toBe('success');
-    expect(counts.failed).toBe(3);
+    expect(counts.failed + counts.silent).toBe(3);
+    // What got no answer may arrive late: the verdict is told once more.
+    const verdicts = forge.taken.filter(({ state }) => state === 'success');
+    if (counts.failed === 0) expect(verdicts.length).toBeGreaterThan(1);
+    else expect(verdicts).toHaveLength(1);
   });
 
   test('it is not asked before the time that it says', async () => {
@@ -175,7 +179,7 @@ describe('a forge that denies', () => {
   test.for([401, 403, 404, 422])(
     'with %i is given up after some tries, and the build says so',
     async (status) => {
-      const { forge, begin, queue, logged, settled, get, consume } = await open();
+      const { forge, begin, queue, logged, settled, concluded, get, consume } = await open();
       forge.mood = () => ({ status, body: '{"message":"it will not"}' });
       const { counts } = begin();
       const spec = pushSpec(sha);
@@ -189,13 +193,13 @@ describe('a forge that denies', () => {
       // The next state is tried anew; now the token is right.
       forge.mood = () => 'well';
       consume({}, async (claim) => verdict(claim));
-      await until(async () => forge.taken.at(-1)?.state === 'success' && (await settled()));
+      await until(concluded);
       expect((await get(spec.id)).record).not.toHaveProperty('unreported');
     },
   );
 
   test('a verdict: the build says so also when it is in the archive', async () => {
-    const { forge, begin, queue, settled, get, records, reaches, consume } = await open();
+    const { forge, begin, queue, concluded, get, records, reaches, consume } = await open();
     const spec = pushSpec(sha);
     await queue.submit(spec);
     consume({}, async (claim) => verdict(claim));
@@ -203,7 +207,7 @@ describe('a forge that denies', () => {
     await records.archive(spec.id);
     forge.mood = () => ({ status: 404 });
     begin();
-    await until(settled);
+    await until(concluded);
     const why = `${forge.url} was not told that the build is passed: it answers 404`;
     expect((await get(spec.id)).record.unreported).toBe(why);
     expect((await records.list({}, { limit: 1 })).builds[0]?.unreported).toBe(why);
@@ -212,8 +216,9 @@ describe('a forge that denies', () => {
 
 describe('of two builds of one commit', () => {
   test('the newer one speaks, also when the older one ends after it', async () => {
-    const { forge, begin, queue, consume, settled } = await open();
+    const { forge, begin, queue, consume, concluded } = await open('gitea');
     begin();
+    const isRunning = () => forge.taken.at(-1)?.description.endsWith('is running') ?? false;
     const ends = new Map<string, AbortController>();
     consume({ slots: 2 }, async (claim) => {
       const end = new AbortController();
@@ -223,38 +228,38 @@ describe('of two builds of one commit', () => {
     });
     const older = pushSpec(sha);
     await queue.submit(older);
-    await until(() => forge.taken.at(-1)?.state === 'running');
+    await until(() => isRunning());
     const newer = pushSpec(sha);
     await queue.submit(newer);
-    await until(() => forge.taken.at(-1)?.state === 'running' && forge.taken.at(-1)?.url.includes(newer.id));
+    await until(() => isRunning() && forge.taken.at(-1)?.url.includes(newer.id));
     ends.get(newer.id)?.abort();
     await until(() => forge.taken.at(-1)?.state === 'success');
     ends.get(older.id)?.abort();
-    await until(async () => (await queue.stats()).running === 0 && (await settled()));
+    await until(concluded);
     expect(forge.taken.at(-1)).toMatchObject({ state: 'success', url: expect.stringContaining(newer.id) });
   });
 
   test('a retry begins anew after the verdict', async () => {
-    const { forge, begin, queue, consume, reaches, settled } = await open();
+    const { forge, begin, queue, consume, reaches, concluded } = await open();
     begin();
     const outcomes: Status[] = ['failed', 'passed'];
     consume({}, async (claim) => verdict(claim, outcomes.shift()));
     const spec = pushSpec(sha);
     await queue.submit(spec);
     await reaches(spec.id, 'failed');
-    await until(settled);
+    await until(concluded);
     await queue.retry(spec.id, 'somebody');
-    await until(async () => forge.taken.at(-1)?.state === 'success' && (await settled()));
+    await until(concluded);
     expect(forge.taken.findLast(({ state }) => state === 'failed')?.url).toContain(spec.id);
   });
 
   test('they do not get in each other’s way when their contexts differ', async () => {
-    const { forge, begin, queue, consume, settled } = await open();
+    const { forge, begin, queue, consume, concluded } = await open();
     begin();
     consume({ slots: 2 }, async (claim) => verdict(claim));
     await queue.submit(pushSpec(sha));
     await queue.submit(pushSpec(sha, { trigger: { kind: 'tag', tag: 'v1' } }));
-    await until(async () => forge.taken.length >= 2 && (await settled()));
+    await until(concluded);
     const finals = forge.taken.filter(({ state }) => state === 'success').map(({ context }) => context);
     expect(finals.sort()).toEqual(['cofferdam/push', 'cofferdam/tag']);
   });
