@@ -16,15 +16,25 @@ export interface RawBodyLimits {
  */
 export function takeRawBodies(plugin: FastifyInstance, { one, all }: RawBodyLimits): void {
   let held = 0;
+  /** Bytes of each request that has no answer yet. */
+  const sizes = new Map<FastifyRequest, number>();
+  plugin.addHook('onRequest', (request, reply, done) => {
+    sizes.set(request, 0);
+    reply.raw.once('close', () => {
+      held -= sizes.get(request) ?? 0;
+      sizes.delete(request);
+    });
+    done();
+  });
   plugin.removeAllContentTypeParsers();
   plugin.addContentTypeParser('*', async (request: FastifyRequest, payload: IncomingMessage) => {
     const tooLarge = () => new Problem(413, `the body is larger than ${one} bytes`);
     if (Number(request.headers['content-length'] ?? 0) > one) throw tooLarge();
     const chunks: Buffer[] = [];
-    let size = 0;
-    request.raw.once('close', () => (held -= size));
     for await (const chunk of payload) {
       if (!Buffer.isBuffer(chunk)) throw new TypeError('a body without encoding comes as bytes');
+      const size = sizes.get(request);
+      if (size === undefined) throw new Problem(400, 'the body broke off');
       if (size + chunk.length > one) throw tooLarge();
       if (held + chunk.length > all) {
         const headers = { 'retry-after': '5' };
@@ -32,10 +42,10 @@ export function takeRawBodies(plugin: FastifyInstance, { one, all }: RawBodyLimi
           headers,
         });
       }
-      size += chunk.length;
       held += chunk.length;
+      sizes.set(request, size + chunk.length);
       chunks.push(chunk);
     }
-    return Buffer.concat(chunks, size);
+    return Buffer.concat(chunks);
   });
 }

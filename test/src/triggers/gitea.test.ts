@@ -122,6 +122,12 @@ describe.each(['gitea', 'forgejo'] as const)('%s: a pull request', (kind) => {
     expect(read(kind, 'pull_request', pull({}, head))[0]).toMatchObject({ trust: 'untrusted' });
   });
 
+  test.each([undefined, 0])('of a forge that tells no ids (%s) is untrusted', (id) => {
+    const side = { ref: 'main', sha: b, repo_id: id };
+    const told = pull({ pull_request: { base: side, head: side } });
+    expect(read(kind, 'pull_request', told)[0]).toMatchObject({ trust: 'untrusted' });
+  });
+
   test.each<[string, 'build' | 'ignored']>([
     ['opened', 'build'],
     ['reopened', 'build'],
