@@ -35,6 +35,15 @@ const requests = [
   ['GET', '/v1/workers', undefined],
   ['GET', '/v1/queue', undefined],
   ['GET', '/v1/tokens', undefined],
+  ['GET', '/v1/repos', undefined],
+  ['GET', '/v1/repos/acme/app', undefined],
+  ['POST', '/v1/repos', { url: 'https://example.org/a', forge: 'generic' }],
+  ['PATCH', '/v1/repos/acme/app', { concurrency: 1 }],
+  ['DELETE', '/v1/repos/acme/app', undefined],
+  ['POST', '/v1/repos/acme/app/webhook-secret', { step: 'begin' }],
+  ['GET', '/v1/secrets', undefined],
+  ['PUT', '/v1/secrets/organization/acme/A', { value: 'very secret' }],
+  ['DELETE', '/v1/secrets/organization/acme/A', undefined],
   ['GET', '/readyz', undefined],
 ] as const;
 
