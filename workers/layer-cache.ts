@@ -86,7 +86,10 @@ export function layerCache({ dataDir, capBytes }: LayerCacheOptions): LayerCache
       }
       return place(key);
     },
-    discard: (key) => remove(place(key).directory),
+    discard: async (key) => {
+      const { directory } = place(key);
+      if (isPresent(directory)) await remove(directory);
+    },
     trim: async () => {
       await removeTrees(await abandoned(root));
       const layers = await list(root);

@@ -5,7 +5,8 @@ import { layerLimits } from '../../runtime/images/layer-limits.ts';
 import { SourceError } from '../source.ts';
 import type { Difference } from './difference.ts';
 import { gitCommand } from './environment.ts';
-import { MirrorDamaged } from './mirror.ts';
+import type { OpenMirror } from './mirror.ts';
+import { MirrorDamaged } from './mirror-damaged.ts';
 import { checkPath, type GitPath, readTree } from './tree.ts';
 
 /** A directory in which `tree` is made, and beside it `index`, which git in the sandbox finds its files by. */
@@ -35,10 +36,7 @@ export async function checkOutTree(
   return await reading(async () => {
     const { bytes, paths } = await readTree(place.repository, tree, layerLimits);
     makeTree(place);
-    await inPlace(place, ['read-tree', tree]);
-    if (sparse.length === 0) await inPlace(place, ['checkout-index', '--all', '--index']);
-    else await checkOutPaths(place, paths.filter(seenIn(sparse)));
-    await skipOthers(place, paths, sparse);
+    await moveTo(place, tree, paths, sparse);
     settleIndex(place);
     return { bytes, files: paths.length };
   });
@@ -46,7 +44,7 @@ export async function checkOutTree(
 
 /** Checks out what differs from a tree whose index is `below`, with whiteouts for what is gone. Throws as checkOutTree. */
 export async function checkOutDifference(
-  place: CheckoutPlace,
+  place: CheckoutPlace & Pick<OpenMirror, 'objects'>,
   tree: string,
   { written, hidden }: Difference,
   below: { readonly index: string; readonly bytes: number },
@@ -55,16 +53,18 @@ export async function checkOutDifference(
   return await reading(async () => {
     const seen = seenIn(sparse);
     for (const { path } of written) checkPath(path, layerLimits);
-    const bytes = await sizeOf(place.repository, written);
+    const bytes = await sizeOf(place, written);
     if (below.bytes + bytes > layerLimits.bytes) {
       throw new SourceError(`the tree has more than ${layerLimits.bytes} bytes`);
     }
     makeTree(place);
     copyFileSync(below.index, indexOf(place), constants.COPYFILE_FICLONE);
-    await inPlace(place, ['read-tree', '-m', '-i', tree]);
-    const paths = written.map(({ path }) => path);
-    await checkOutPaths(place, paths.filter(seen));
-    await skipOthers(place, paths, sparse);
+    await moveTo(
+      place,
+      tree,
+      written.map(({ path }) => path),
+      sparse,
+    );
     await whiteOut(
       place,
       hidden.filter((path) => seen(path) || sparse.some((p) => p.startsWith(`${path}/`))),
@@ -88,18 +88,23 @@ export function seenIn(sparse: SparsePaths): (path: GitPath) => boolean {
     wanted.length === 0 || wanted.some((prefix) => path === prefix || path.startsWith(`${prefix}/`));
 }
 
-async function checkOutPaths(place: CheckoutPlace, paths: readonly GitPath[]): Promise<void> {
-  if (paths.length > 0) await inPlace(place, ['checkout-index', '--index', '-z', '--stdin'], paths);
-}
-
-/** Git in the sandbox must not take files that are not there for deleted ones. */
-async function skipOthers(
+/**
+ * Makes the index that of a tree and checks out what it did not have before, which is all but an empty work tree: what an
+ * index has is taken to be below.
+ */
+async function moveTo(
   place: CheckoutPlace,
-  paths: readonly GitPath[],
+  tree: string,
+  changed: readonly GitPath[],
   sparse: SparsePaths,
 ): Promise<void> {
+  if (sparse.length === 0) return await inPlace(place, ['read-tree', '-m', '-u', tree]);
   const seen = seenIn(sparse);
-  const others = paths.filter((path) => !seen(path));
+  const wanted = changed.filter(seen);
+  const others = changed.filter((path) => !seen(path));
+  await inPlace(place, ['read-tree', '-m', '-i', tree]);
+  if (wanted.length > 0) await inPlace(place, ['checkout-index', '--index', '-z', '--stdin'], wanted);
+  // Git in the sandbox must not take files that are not there for deleted ones.
   if (others.length > 0) await inPlace(place, ['update-index', '--skip-worktree', '-z', '--stdin'], others);
 }
 
@@ -124,16 +129,13 @@ function settleIndex(place: CheckoutPlace): void {
   utimesSync(indexOf(place), later, later);
 }
 
-async function sizeOf(repository: string, written: Difference['written']): Promise<number> {
-  if (written.length === 0) return 0;
-  const input = Buffer.from(written.map(({ object }) => `${object}\n`).join(''));
-  const command = gitCommand(repository, ['cat-file', '--batch-check=%(objectsize)']);
-  const { stdout } = await run(command, { input });
-  // A submodule's commit is not here: it says "missing" and counts nothing.
-  return stdout
-    .toString()
-    .split('\n')
-    .reduce((sum, line) => sum + (/^\d+$/.test(line) ? Number(line) : 0), 0);
+async function sizeOf(
+  { objects }: Pick<OpenMirror, 'objects'>,
+  written: Difference['written'],
+): Promise<number> {
+  const found = await Promise.all(written.map(({ object }) => objects.info(object)));
+  // Of a submodule only its commit is named, which is elsewhere.
+  return found.reduce((sum, info) => sum + (info?.size ?? 0), 0);
 }
 
 /** Runs git with an index and a work tree of ours; nothing of a build's is ever one. */

@@ -1,7 +1,7 @@
 import { linkSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatOf, packsOf } from './mirror.ts';
-import { packedRefs } from './refs.ts';
+import { mirrorRefs } from './refs.ts';
 
 export interface DotGitRequest {
   /** The mirror, whose lock the caller holds. */
@@ -69,20 +69,12 @@ ${format === 'sha1' ? '' : `[extensions]\n\tobjectFormat = ${format}\n`}`;
 
 /** As after a clone: the remote's branches below refs/remotes/origin, its tags, and the branch that is checked out. */
 function refsOf({ repository, sha, ref }: DotGitRequest): string {
-  const lines: string[] = [];
-  let kept = false;
-  for (const line of packedRefs(repository).text.split('\n')) {
-    const [, id, name = ''] = /^([\da-f]+) (refs\/.+)$/.exec(line) ?? [];
-    // A line `^ID` is of the tag before it: what it is a tag of.
-    if (id === undefined) {
-      if (kept && line.startsWith('^')) lines.push(line);
-      continue;
-    }
-    kept = name.startsWith(branches) || name.startsWith('refs/tags/');
-    if (kept) lines.push(`${id} ${name.replace(branches, 'refs/remotes/origin/')}`);
-  }
   const head = ref?.startsWith(branches) ? [`${sha} ${latin1(ref)}`] : [];
-  // All branches come before all remotes, and these before all tags, in git's order of refs.
+  const lines = Array.from(mirrorRefs(repository), ([name, { id, peeled }]) => {
+    const line = `${id} ${name.replace(branches, 'refs/remotes/origin/')}`;
+    return peeled === undefined ? line : `${line}\n^${peeled}`;
+  });
+  // Heads come before remotes, and these before tags, in git's order of refs.
   return ['# pack-refs with: peeled fully-peeled sorted ', ...head, ...lines, ''].join('\n');
 }
 

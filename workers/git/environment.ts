@@ -33,7 +33,8 @@ export type ObjectFormat = 'sha1' | 'sha256';
 
 /**
  * The whole configuration of a repository of ours: one pack for each fetch, whose objects are checked as they come;
- * names that some file system takes for `.git` are refused; no housekeeping but our own (mirror.ts).
+ * names that some file system takes for `.git` are refused; no housekeeping but our own (mirror.ts); nothing waits for
+ * the disk, for a mirror that a power cut damaged is made anew.
  */
 export function repositoryConfig(format: ObjectFormat): string {
   return `[core]
@@ -46,6 +47,7 @@ export function repositoryConfig(format: ObjectFormat): string {
 	protectNTFS = true
 	symlinks = true
 	autocrlf = false
+	fsync = none
 [extensions]
 	objectFormat = ${format}
 [protocol]

@@ -1,7 +1,8 @@
 import { CommandError, run } from '../../runtime/command.ts';
 import { SourceError } from '../source.ts';
 import { gitCommand, openRepository } from './environment.ts';
-import { MirrorDamaged } from './mirror.ts';
+import type { OpenMirror } from './mirror.ts';
+import { MirrorDamaged } from './mirror-damaged.ts';
 import type { GitRemote } from './remote.ts';
 import { watchFetch } from './watch.ts';
 
@@ -18,8 +19,8 @@ export interface FetchLimits {
 
 /** What one fetch is done with. */
 export interface Fetching {
-  /** The mirror; the caller holds its lock. */
-  readonly repository: string;
+  /** Its lock is held. */
+  readonly mirror: OpenMirror;
   readonly remote: GitRemote;
   readonly limits: FetchLimits;
   readonly signal: AbortSignal;
@@ -39,24 +40,41 @@ const fetched = 'refs/cofferdam/fetched';
  * Fetches one commit with its history and tells its id. A server need not give out a bare commit: then its ref is
  * fetched, and the commit must be in it. Throws SourceError, RemoteError, and MirrorDamaged.
  */
-export async function fetchCommit(fetching: Fetching, { ref, sha }: Wanted): Promise<string> {
-  const { repository, remote } = fetching;
+export async function fetchCommit(fetching: Fetching, wanted: Wanted): Promise<string> {
+  const { mirror, remote } = fetching;
+  const { ref, sha } = wanted;
   try {
-    await fetchRefs(fetching, [`+${sha ?? ref ?? 'HEAD'}:${fetched}`]);
+    await fetchAs(fetching, sha ?? ref ?? 'HEAD', ref);
   } catch (error) {
-    if (sha === undefined || ref === undefined || !isMissing(error))
-      throw missing(error, remote, { ref, sha });
-    await fetchRefs(fetching, [`+${ref}:${fetched}`]).catch((again: unknown) => {
-      throw missing(again, remote, { ref, sha });
+    if (sha === undefined || ref === undefined || !isMissing(error)) throw missing(error, remote, wanted);
+    await fetchAs(fetching, ref, ref).catch((again: unknown) => {
+      throw missing(again, remote, wanted);
     });
-    if (!(await hasCommit(repository, sha)))
+    if (!(await hasCommit(mirror, sha)))
       throw new SourceError(`${remote.url} does not have the commit ${sha} in ${ref}${goneRemedy}`);
   }
-  return sha ?? (await commitOf(repository, fetched));
+  if (sha !== undefined) return sha;
+  const commit = await mirror.objects.info(`${fetched}^{commit}`);
+  if (commit) return commit.id;
+  throw new SourceError(`${remote.url} has no commit at ${ref}; build a branch or a tag`);
+}
+
+/** The mirror's branch moves along, which after a push is where the remote's is now; else see refs.ts. */
+async function fetchAs(fetching: Fetching, what: string, ref: string | undefined): Promise<void> {
+  const alone = `+${what}:${fetched}`;
+  if (!ref?.startsWith('refs/heads/')) return await fetchRefs(fetching, [alone]);
+  try {
+    await fetchRefs(fetching, [alone, `+${what}:${ref}`]);
+  } catch (error) {
+    // A branch `a` that is gone from the remote is in the way of `a/b`.
+    if (!(error instanceof MirrorDamaged) || !/lock ref|local ref/.test(error.message)) throw error;
+    await fetchRefs(fetching, [alone]);
+  }
 }
 
 /** Whether the mirror has a commit with all of its history (as git's own check_connected after a fetch). */
-export async function hasCommit(repository: string, sha: string): Promise<boolean> {
+export async function hasCommit({ repository, objects }: OpenMirror, sha: string): Promise<boolean> {
+  if ((await objects.info(sha))?.type !== 'commit') return false;
   const args = ['rev-list', '--objects', '--quiet', sha, '--not', '--all'];
   return await openRepository(repository)
     .raw(args)
@@ -64,19 +82,6 @@ export async function hasCommit(repository: string, sha: string): Promise<boolea
       () => true,
       () => false,
     );
-}
-
-async function commitOf(repository: string, name: string): Promise<string> {
-  try {
-    return await openRepository(repository).revparse([
-      '--verify',
-      '--quiet',
-      '--end-of-options',
-      `${name}^{commit}`,
-    ]);
-  } catch (error) {
-    throw new SourceError('the ref is not that of a commit; build a branch or a tag', { cause: error });
-  }
 }
 
 /**
@@ -88,10 +93,14 @@ export async function fetchRefs(
   refspecs: readonly string[],
   options: readonly string[] = [],
 ): Promise<void> {
-  const { repository, remote, signal } = fetching;
+  const { mirror, remote, signal } = fetching;
   const config = remote.config.flatMap((setting) => ['-c', setting]);
   const fetch = ['fetch', '--progress', '--no-tags', '--no-write-fetch-head', '--force', ...options];
-  const command = gitCommand(repository, [...config, ...fetch, '--', remote.url, ...refspecs], remote.env);
+  const command = gitCommand(
+    mirror.repository,
+    [...config, ...fetch, '--', remote.url, ...refspecs],
+    remote.env,
+  );
   const watch = watchFetch(fetching);
   try {
     await run(command, {

@@ -5,16 +5,16 @@ import type { CachedLayer, LayerCache } from '../layer-cache.ts';
 import { checkOutDifference, checkOutTree } from './checkout.ts';
 import { type Difference, smallDifference } from './difference.ts';
 import { makeDotGit } from './dot-git.ts';
-import { openRepository } from './environment.ts';
-import { MirrorDamaged, type MirrorPlace } from './mirror.ts';
+import type { MirrorPlace, OpenMirror } from './mirror.ts';
+import { MirrorDamaged } from './mirror-damaged.ts';
 import { extractWorkflows } from './workflows.ts';
 
-/** The commit whose layers are made; the caller holds the mirror's lock, and the mirror has the commit. */
+/** The commit whose layers are made; the mirror has the commit. */
 export interface CommitRequest {
   readonly cache: LayerCache;
   /** Of the commit's own layer. */
   readonly key: string;
-  readonly place: MirrorPlace;
+  readonly mirror: OpenMirror;
   readonly sha: string;
   readonly ref: string | undefined;
   readonly url: string;
@@ -40,31 +40,29 @@ export function keyOf(...parts: readonly unknown[]): string {
  * enough. The file `below` names it. Throws SourceError and MirrorDamaged.
  */
 export async function makeCommitLayer(request: CommitRequest): Promise<void> {
-  const { cache, key, place, sha, ref, url } = request;
-  const { repository } = place;
+  const { cache, key, mirror, sha, ref, url } = request;
+  const { repository, objects } = mirror;
   const sparse = [...new Set(request.paths.map((path) => path.replace(/\/+$/, '')))].sort();
-  const tree = await treeOf(repository, sha);
-  const { whole, layer, difference } = await treeBelow(cache, place, tree, sparse);
+  const tree = await treeOf(mirror, sha);
+  const { whole, layer, difference } = await treeBelow(cache, mirror, tree, sparse);
   await cache.make(key, async (directory) => {
-    const own = { repository, directory };
+    const own = { repository, objects, directory };
     const below = { index: join(layer.directory, 'index'), bytes: whole.bytes };
     let bytes = 0;
     if (difference) bytes += await checkOutDifference(own, tree, difference, below, sparse);
     else mkdirSync(join(directory, 'tree'));
     const index = difference ? join(directory, 'index') : below.index;
     bytes += makeDotGit(join(directory, 'tree', '.git'), { repository, sha, ref, url, index, sparse });
-    await extractWorkflows(repository, sha, join(directory, 'workflows'));
+    await extractWorkflows(objects, sha, join(directory, 'workflows'));
     writeFileSync(join(directory, 'below'), whole.key);
     return bytes;
   });
 }
 
-async function treeOf(repository: string, sha: string): Promise<string> {
-  try {
-    return await openRepository(repository).revparse(['--verify', '--quiet', `${sha}^{tree}`]);
-  } catch (cause) {
-    throw new MirrorDamaged(`the mirror lacks the tree of ${sha}`, { cause });
-  }
+async function treeOf({ objects }: OpenMirror, sha: string): Promise<string> {
+  const tree = await objects.info(`${sha}^{tree}`);
+  if (tree) return tree.id;
+  throw new MirrorDamaged(`the mirror lacks the tree of ${sha}`);
 }
 
 /** The tree itself, or a near one and the difference. */
@@ -80,7 +78,7 @@ async function treeBelow(
     const layer = cache.find(whole.key);
     if (!layer) continue;
     if (whole.key === key) return { whole, layer, difference: undefined };
-    const limit = Math.max(100, whole.files * smallPart);
+    const limit = Math.max(fewChanges, whole.files * smallPart);
     const difference = await smallDifference(place.repository, whole.id, tree, limit);
     if (difference) return { whole, layer, difference };
   }
@@ -96,6 +94,7 @@ async function treeBelow(
 
 /** A difference takes time for each of its files, for each commit; a whole tree is made once. */
 const smallPart = 0.05;
+const fewChanges = 500;
 
 /** What a file takes beyond its size: its inode, and half a block. */
 export const perFileBytes = 2304;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { tryLock } from '../../runtime/images/lock.ts';
 import { removeTrees } from '../../runtime/images/workplace.ts';
 import { type ObjectFormat, openRepository, repositoryConfig } from './environment.ts';
+import type { Objects } from './objects.ts';
 
 /** Where the mirror of a repository is on this machine, whether it is there or not. */
 export interface MirrorPlace {
@@ -17,9 +18,9 @@ export interface MirrorPlace {
   readonly lock: string;
 }
 
-/** The mirror lacks what it must have, or cannot be read: it is to be made anew. */
-export class MirrorDamaged extends Error {
-  override readonly name = 'MirrorDamaged';
+/** A mirror whose lock is held. */
+export interface OpenMirror extends MirrorPlace {
+  readonly objects: Objects;
 }
 
 /** What is kept of a remote that a repository's credentials opened is not for builds that lack them. */

@@ -2,7 +2,9 @@ import { withLock } from '../../runtime/images/lock.ts';
 import { SourceError } from '../source.ts';
 import type { ObjectFormat } from './environment.ts';
 import { type FetchLimits, type Fetching, fetchCommit, hasCommit } from './fetch.ts';
-import { discardMirror, MirrorDamaged, type MirrorPlace, mirrorPlace, readyMirror } from './mirror.ts';
+import { discardMirror, type MirrorPlace, mirrorPlace, type OpenMirror, readyMirror } from './mirror.ts';
+import { MirrorDamaged } from './mirror-damaged.ts';
+import { openObjects } from './objects.ts';
 import { followRefs, listRefs } from './refs.ts';
 import type { GitRemote } from './remote.ts';
 import { RemoteError } from './remote-error.ts';
@@ -30,7 +32,7 @@ export interface Kind<T> {
   /** Undefined: it has to be made. Starts nothing. */
   find(place: MirrorPlace, sha: string): T | undefined;
   /** With the mirror's lock held: it must not wait for another mirror. */
-  make(place: MirrorPlace, sha: string): Promise<T>;
+  make(mirror: OpenMirror, sha: string): Promise<T>;
 }
 
 /** Commits of the mirrors of this machine, one at a time for each mirror. */
@@ -52,8 +54,14 @@ export function mirroredCommits(dataDir: string, limits: FetchLimits): MirroredC
           withLock(place.lock, 'exclusive', waiting, async () => {
             const work = async (format: ObjectFormat) => {
               await readyMirror(place, format);
-              const sha = await fetchWanted(place, request, limits);
-              return kind.find(place, sha) ?? (await kind.make(place, sha));
+              const objects = openObjects(place.repository);
+              try {
+                const mirror = { ...place, objects };
+                const sha = await fetchWanted(mirror, request, limits);
+                return kind.find(place, sha) ?? (await kind.make(mirror, sha));
+              } finally {
+                objects.close();
+              }
             };
             return await again(place, request, work);
           }),
@@ -64,16 +72,15 @@ export function mirroredCommits(dataDir: string, limits: FetchLimits): MirroredC
 }
 
 /** Makes sure that the mirror has the commit. The caller holds the lock. */
-async function fetchWanted(place: MirrorPlace, request: MirrorRequest, limits: FetchLimits): Promise<string> {
-  const { repository } = place;
+async function fetchWanted(mirror: OpenMirror, request: MirrorRequest, limits: FetchLimits): Promise<string> {
   const { ref, sha, signal, progress } = request;
   // Whoever builds a tag asks git for it, and the commit may have been here before the tag.
-  const here = sha !== undefined && !ref?.startsWith('refs/tags/') && (await hasCommit(repository, sha));
+  const here = sha !== undefined && !ref?.startsWith('refs/tags/') && (await hasCommit(mirror, sha));
   if (here) return sha;
   const remote = await request.remote();
   const ended = new AbortController();
   const fetching: Fetching = {
-    repository,
+    mirror,
     remote,
     limits,
     signal: AbortSignal.any([signal, ended.signal]),

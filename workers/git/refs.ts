@@ -1,27 +1,59 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandError, run } from '../../runtime/command.ts';
 import { gitCommand, openRepository } from './environment.ts';
 import { type Fetching, fetchRefs } from './fetch.ts';
 
-/** Commits, or annotated tags, by full ref. */
+/** Commits, or annotated tags, by full ref; names are one character for each byte. */
 type Refs = ReadonlyMap<string, string>;
+
+interface MirrorRef {
+  readonly id: string;
+  /** What an annotated tag is of. */
+  readonly peeled?: string;
+}
 
 const bytesOfOneRef = 512;
 
-/** The mirror's branches and tags, as its last change left them: it packs them all. */
-export function packedRefs(repository: string): { readonly text: string; readonly refs: Refs } {
-  const text = textOf(join(repository, 'packed-refs'));
-  const lines = text.matchAll(/^([\da-f]+) (refs\/(?:heads|tags)\/.+)$/gm);
-  return { text, refs: new Map(Array.from(lines, ([, sha = '', name = '']) => [name, sha])) };
+/** Branches and tags of a mirror, by full ref, in git's own order. */
+export function mirrorRefs(repository: string): ReadonlyMap<string, MirrorRef> {
+  const refs = new Map<string, MirrorRef>();
+  let last = '';
+  for (const line of (textOf(join(repository, 'packed-refs')) ?? '').split('\n')) {
+    const [, id, name = ''] = /^([\da-f]+) (refs\/.+)$/.exec(line) ?? [];
+    if (id !== undefined) {
+      refs.set(name, { id });
+      last = name;
+      continue;
+    }
+    const of = refs.get(last);
+    if (of && line.startsWith('^')) refs.set(last, { ...of, peeled: line.slice(1) });
+  }
+  for (const [name, id] of looseRefs(repository)) refs.set(name, { id });
+  const shown = [...refs].filter(([name]) => /^refs\/(heads|tags)\//.test(name));
+  return new Map(shown.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function textOf(file: string): string {
+/** Those that were changed since all were packed. */
+function looseRefs(repository: string): Refs {
+  const refs = new Map<string, string>();
+  for (const kind of ['refs/heads', 'refs/tags']) {
+    const directory = join(repository, kind);
+    if (!existsSync(directory)) continue;
+    for (const name of readdirSync(directory, { recursive: true, encoding: 'latin1' })) {
+      const file = Buffer.from(`${directory}/${name}`, 'latin1');
+      const id = statSync(file).isFile() ? textOf(file)?.trim() : undefined;
+      if (id !== undefined) refs.set(`${kind}/${name}`, id);
+    }
+  }
+  return refs;
+}
+
+function textOf(file: string | Buffer): string | undefined {
   try {
-    // Names of refs are bytes.
     return readFileSync(file, 'latin1');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   }
 }
@@ -30,7 +62,7 @@ function textOf(file: string): string {
  * Asks the remote for its branches and tags. Undefined: it has more than the limit, and the rest was not listened to.
  * Throws CommandError.
  */
-export async function listRefs({ repository, remote, limits, signal }: Fetching): Promise<Refs | undefined> {
+export async function listRefs({ mirror, remote, limits, signal }: Fetching): Promise<Refs | undefined> {
   const config = remote.config.flatMap((setting) => ['-c', setting]);
   const refs = new Map<string, string>();
   let rest = '';
@@ -47,7 +79,7 @@ export async function listRefs({ repository, remote, limits, signal }: Fetching)
   };
   const args = [...config, 'ls-remote', '--quiet', '--refs', '--heads', '--tags', '--', remote.url];
   try {
-    await run(gitCommand(repository, args, remote.env), {
+    await run(gitCommand(mirror.repository, args, remote.env), {
       onStdout: read,
       signal: AbortSignal.any([signal, AbortSignal.timeout(limits.silentMs)]),
     });
@@ -64,22 +96,24 @@ export async function listRefs({ repository, remote, limits, signal }: Fetching)
  * what goes wrong is only told.
  */
 export async function followRefs(fetching: Fetching, listed: Promise<Refs | undefined>): Promise<void> {
-  const { repository, remote, limits, signal, progress } = fetching;
+  const { mirror, remote, limits, signal, progress } = fetching;
+  const { repository } = mirror;
   try {
     const theirs = await listed;
     if (!theirs) {
       progress(`${remote.url} has more than ${limits.refs} branches and tags: only what is built is fetched`);
       return;
     }
-    const ours = packedRefs(repository).refs;
-    const changed = [...theirs].filter(([name, sha]) => ours.get(name) !== sha);
+    const ours = mirrorRefs(repository);
+    const changed = [...theirs].filter(([name, id]) => ours.get(name)?.id !== id);
     const removed = [...ours.keys()].filter((name) => !theirs.has(name));
-    if (changed.length + removed.length === 0) return;
-    const here = await haveAll(repository, changed);
-    if (!here || !(await update(repository, changed, removed))) {
-      await fetchRefs(fetching, ['+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*'], ['--prune']);
+    if (changed.length + removed.length > 0) {
+      const here = await Promise.all(changed.map(([, id]) => mirror.objects.info(id)));
+      if (here.includes(undefined) || !(await update(repository, changed, removed))) {
+        await fetchRefs(fetching, ['+refs/heads/*:refs/heads/*', '+refs/tags/*:refs/tags/*'], ['--prune']);
+      }
     }
-    await openRepository(repository).raw(['pack-refs', '--all']);
+    await packRefs(repository);
   } catch (error) {
     signal.throwIfAborted();
     const reason = error instanceof Error ? error.message : String(error);
@@ -87,10 +121,13 @@ export async function followRefs(fetching: Fetching, listed: Promise<Refs | unde
   }
 }
 
-async function haveAll(repository: string, refs: readonly (readonly [string, string])[]): Promise<boolean> {
-  const input = Buffer.from(refs.map(([, sha]) => `${sha}\n`).join(''));
-  const { stdout } = await run(gitCommand(repository, ['cat-file', '--batch-check']), { input });
-  return !stdout.includes(' missing\n');
+const manyLooseRefs = 50;
+
+/** A tag is packed at once, for only then its file says what it is a tag of. */
+async function packRefs(repository: string): Promise<void> {
+  const loose = [...looseRefs(repository).keys()];
+  if (loose.length <= manyLooseRefs && !loose.some((name) => name.startsWith('refs/tags/'))) return;
+  await openRepository(repository).raw(['pack-refs', '--all']);
 }
 
 /** False: not possible in one step, as where `a` goes and `a/b` comes. */

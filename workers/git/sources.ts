@@ -73,11 +73,11 @@ export function gitSources(options: GitSourcesOptions): GitSources {
         keyOf('commit', place.id, sha, request.ref, request.checkout);
       const tree = await commits.obtain(request, {
         find: (place, sha) => findCommit(cache, layerKey(place, sha), sha),
-        make: async (place, sha) => {
-          const key = layerKey(place, sha);
+        make: async (mirror, sha) => {
+          const key = layerKey(mirror, sha);
           await cache.discard(key);
           const { ref, url, checkout } = request;
-          await makeCommitLayer({ cache, key, place, sha, ref, url, paths: checkout.paths });
+          await makeCommitLayer({ cache, key, mirror, sha, ref, url, paths: checkout.paths });
           const made = findCommit(cache, key, sha);
           if (made) return made;
           throw new SourceError('the source was removed at once: the disk of this worker is too small', {
@@ -97,9 +97,9 @@ export function gitSources(options: GitSourcesOptions): GitSources {
       const layerKey = (place: MirrorPlace, sha: string) => keyOf('workflows', place.id, sha);
       return await commits.obtain(request, {
         find: (place, sha) => cache.find(layerKey(place, sha))?.tree,
-        make: async (place, sha) => {
-          const layer = await cache.make(layerKey(place, sha), async (directory) => {
-            await extractWorkflows(place.repository, sha, join(directory, 'tree'));
+        make: async (mirror, sha) => {
+          const layer = await cache.make(layerKey(mirror, sha), async (directory) => {
+            await extractWorkflows(mirror.objects, sha, join(directory, 'tree'));
             return 0;
           });
           return layer.tree;

@@ -17,7 +17,7 @@ const nextWordAfterMs = 5000;
 const MiB = 1024 ** 2;
 
 /** Looks at the size of the mirror, the time, and whether the remote still speaks; says what goes on when it takes long. */
-export function watchFetch({ repository, remote, limits, progress }: Fetching): FetchWatch {
+export function watchFetch({ mirror: { repository }, remote, limits, progress }: Fetching): FetchWatch {
   const stop = new AbortController();
   const begin = Date.now();
   const before = packedBytes(repository);

@@ -1,50 +1,51 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { run } from '../../runtime/command.ts';
+import { join } from 'node:path';
 import { maxFileBytes } from '../../src/workflow/parse.ts';
-import { layerLimits } from '../../runtime/images/layer-limits.ts';
-import { gitCommand } from './environment.ts';
-import { checkPath } from './tree.ts';
+import type { Objects, TreeEntry } from './objects.ts';
 
-const places = ['.cofferdam', '.woodpecker'].flatMap((base) => [base, `${base}.yaml`, `${base}.yml`]);
+const directories: readonly string[] = ['.cofferdam', '.woodpecker'];
+const isFileOf = (name: string) => /^\.(cofferdam|woodpecker)\.ya?ml$/.test(name);
+const isFileIn = (name: string) => /^[^./][^/]*\.ya?ml$/.test(name);
 
 /** No repository has more; what is beyond is not looked at. */
-const most = 1000;
+const most = 100;
 
 /**
- * Takes a commit's workflow files out of the mirror into a directory, where they are found as in the tree itself, with
- * or without a checkout. A symlink leads nowhere and stays a symlink, to be refused by whoever reads. What is longer
- * than a workflow may be is cut so that it is still too long. Throws SourceError and CommandError.
+ * Takes a commit's workflow files out of the mirror into a new directory, where they are found as in the tree itself. A
+ * symlink leads nowhere and stays a symlink, to be refused by whoever reads; what is longer than a workflow may be is
+ * replaced by what is still too long. Throws MirrorDamaged.
  */
-export async function extractWorkflows(repository: string, commit: string, directory: string): Promise<void> {
+export async function extractWorkflows(objects: Objects, commit: string, directory: string): Promise<void> {
   mkdirSync(directory);
-  const list = ['ls-tree', '-r', '-l', '-z', '--full-tree', commit, '--', ...places];
-  const { stdout } = await run(gitCommand(repository, list));
-  const files = stdout
-    .toString()
-    .split('\0')
-    .slice(0, most)
-    .flatMap((record) => {
-      const [, mode = '', object = '', size = '', path = ''] =
-        /^(\d+) blob ([\da-f]+) +(\d+)\t([^]+)$/.exec(record) ?? [];
-      return object === '' ? [] : [{ mode, object, size: Number(size), path }];
-    });
-  for (const { mode, object, size, path } of files) {
-    if (path.split('/').length > 2) continue;
-    checkPath(path, layerLimits);
-    const file = join(directory, path);
-    mkdirSync(dirname(file), { recursive: true });
-    if (mode === '120000') {
-      symlinkSync('/nonexistent', file);
+  const root = (await objects.entries(`${commit}^{tree}`)) ?? [];
+  await writeEntries(
+    objects,
+    root.filter(({ name }) => isFileOf(name)),
+    directory,
+  );
+  for (const entry of root.filter(({ name }) => directories.includes(name))) {
+    const below = entry.mode === '40000' ? await objects.entries(entry.id) : undefined;
+    if (!below) {
+      await writeEntries(objects, [entry], directory);
       continue;
     }
-    const content =
-      size > maxFileBytes ? Buffer.alloc(maxFileBytes + 1, ' ') : await blob(repository, object);
-    writeFileSync(file, content);
+    mkdirSync(join(directory, entry.name));
+    const files = below.filter(({ name }) => isFileIn(name)).slice(0, most);
+    await writeEntries(objects, files, join(directory, entry.name));
   }
 }
 
-async function blob(repository: string, object: string): Promise<Buffer> {
-  const { stdout } = await run(gitCommand(repository, ['cat-file', 'blob', object]));
-  return stdout;
+async function writeEntries(
+  objects: Objects,
+  entries: readonly TreeEntry[],
+  directory: string,
+): Promise<void> {
+  for (const { mode, id, name } of entries) {
+    const file = Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(name, 'latin1')]);
+    if (mode === '120000') symlinkSync('/nonexistent', file);
+    if (!mode.startsWith('100')) continue;
+    const size = (await objects.info(id))?.size ?? 0;
+    const content = size > maxFileBytes ? Buffer.alloc(maxFileBytes + 1, ' ') : await objects.blob(id);
+    writeFileSync(file, content ?? '');
+  }
 }

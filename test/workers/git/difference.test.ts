@@ -165,7 +165,7 @@ test('over any tree a difference makes any other, as git itself checks it out', 
   // Enough that a change of some files is small.
   await place.origin.commit(Object.fromEntries(paths.map((path, i) => [`${i}/${path}`, path])));
   await place.use();
-  for (let round = 0; round < 40; round++) {
+  for (let round = 0; round < 20; round++) {
     const sha = await place.origin.commit(randomChange(random));
     const tree = await place.use({ sha });
     const clone = `${place.dataDir}/clone`;

@@ -1,0 +1,4 @@
+/** A mirror lacks what it must have, or cannot be read: it is to be made anew. */
+export class MirrorDamaged extends Error {
+  override readonly name = 'MirrorDamaged';
+}
