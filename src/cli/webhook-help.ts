@@ -14,8 +14,8 @@ const steps: Readonly<Record<ForgeKind, string>> = {
     'On Bitbucket: Repository settings > Webhooks > Add webhook. URL and Secret as above, Triggers: Repository push; ' +
     'Pull request created and updated (Data Center: opened, source branch updated).',
   generic:
-    'On the git server: install examples/hooks/post-receive as a hook of the repository, with the URL and the secret above ' +
-    'in the files that it names.',
+    'On the git server: install examples/hooks/post-receive as a hook of the repository; its README says where the URL and ' +
+    'the secret above go.',
 };
 
 export function webhookHelp(forge: ForgeKind): string {

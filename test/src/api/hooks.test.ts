@@ -1,4 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto';
+import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ForgeKind, forges } from '../../../src/repositories.ts';
 import type { Message } from '../../../src/triggers/forge.ts';
@@ -162,6 +163,21 @@ test('a body of more than 25 MiB is refused before it is read', async () => {
   expect((await send(big)).statusCode).toBe(413);
   const fits = push('new-secret', { padding: 'x'.repeat(24 * 1024 ** 2) });
   expect((await send(fits)).statusCode).toBe(202);
+});
+
+test('a body that trickles is given up', async () => {
+  const impatient = await startService(await redis.connect(), { pace: { graceMs: 0, bytesPerSecond: 1e9 } });
+  try {
+    const url = `${await impatient.listen()}/v1/hooks/github/octo/hello`;
+    const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
+    const sent = request(url, { method: 'POST' }, (response) => resolve(response.statusCode));
+    sent.once('error', reject);
+    sent.write('{');
+    expect(await promise).toBe(408);
+    sent.destroy();
+  } finally {
+    await impatient.stop();
+  }
 });
 
 test('requests are limited for each repository and address', async () => {
