@@ -80,13 +80,12 @@ describe.concurrent('cofferdam secret', () => {
   test('set shows the value to nobody who looks at processes', async () => {
     const value = 'value-of-the-watched-process';
     const ended = cofferdam(['secret', 'set', 'WATCHED', '--repo', 'acme/app'], value);
-    let running = true;
     let seen = '';
-    void ended.then(() => (running = false));
-    while (running) {
+    const watch = async (): Promise<void> => {
       seen += shownByProcesses();
-      await sleep(20);
-    }
+      if ((await Promise.race([ended, sleep(20)])) === undefined) await watch();
+    };
+    await watch();
     expect((await ended).code).toBe(0);
     expect(seen).toContain('WATCHED');
     expect(seen).not.toContain(value);
