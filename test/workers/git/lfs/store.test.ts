@@ -129,11 +129,11 @@ describe('credentials', () => {
     });
   });
 
-  test('are not sent where the server says that the address is enough, and its own headers are', async () => {
-    const options = { objects: [one], extra: { authenticated: true }, header: { Authorization: 'Signed x' } };
+  test('are not sent where the server says that the address is enough', async () => {
+    const options = { objects: [one], extra: { authenticated: true }, header: { 'X-Signed': 'x' } };
     await withServer(serveLfs(options), async ({ url, requests }) => {
       await fill(url, [pointerTo(one, 'x')], { credentials: login });
-      expect(requests.map(({ authorization }) => authorization)).toEqual([basic(login), 'Signed x']);
+      expect(requests.map(({ authorization }) => authorization)).toEqual([basic(login), undefined]);
     });
   });
 
@@ -221,11 +221,6 @@ describe('refused, with nothing kept', () => {
       await expect(filled).rejects.not.toThrow(/hunter22/);
     });
     expect(readdirSync(join(root, 'git/lfs/a'))).toEqual([]);
-  });
-
-  test('a repository on the internet leads to nothing internal', async () => {
-    const filled = fill('http://127.0.0.1', [pointerTo(one, 'x')], { hosts: 'public' });
-    await expect(filled).rejects.toThrow(/https/);
   });
 
   test('a server without LFS', async () => {
