@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Repository } from '../../../src/repositories.ts';
+import type { GitCredentials, Repository } from '../../../src/repositories.ts';
 import type { AdditionsAccess } from '../../../workers/git/additions.ts';
 import { openRemote } from '../../../workers/git/remote.ts';
 import type { RemoteAccess } from '../../../workers/git/submodule-url.ts';
@@ -10,6 +10,7 @@ import { SourceError } from '../../../workers/source.ts';
 import { serveHttp } from '../../git/http.ts';
 import { lfsObject, serveLfs } from '../../git/lfs.ts';
 import { type Entry, makeRepository, type TestRepository } from '../../git/repository.ts';
+import { serveSsh } from '../../git/ssh.ts';
 import { inMerged, type Workplace, wholeCheckout, workplace } from './workplace.ts';
 
 const login = { kind: 'https', user: 'ada', password: 'hunter22' } as const;
@@ -21,7 +22,7 @@ async function use(
   sha: string,
   more: {
     checkout?: Repository['checkout'];
-    credentials?: typeof login;
+    credentials?: GitCredentials;
     submodules?: AdditionsAccess['submodules'];
   } = {},
 ) {
@@ -29,6 +30,7 @@ async function use(
   const remote: RemoteAccess = { url: place.url, credentials, hosts: 'internal' };
   return await place.sources.use(
     place.request({
+      url: place.url,
       sha,
       checkout,
       repository: credentials && 'team/app',
@@ -161,6 +163,28 @@ describe('submodules', () => {
     await expect(stranger).rejects.toThrow(/private\.git does not let this service in/);
   });
 
+  test('come over ssh with the key of the repository', async () => {
+    await using place = await workplace();
+    const root = dirname(place.origin.directory);
+    const lib = await (await beside(place, 'lib.git')).commit({ file: 'lib\n' });
+    const sha = await place.origin.commit({
+      '.gitmodules': modules({ lib: '../lib.git' }),
+      lib: { commit: lib },
+    });
+    const server = await serveSsh(root);
+    try {
+      const { privateKey } = server;
+      const credentials = { kind: 'ssh', privateKey, knownHosts: server.knownHosts() } as const;
+      const tree = await use({ ...place, url: `${server.url}/origin.git` }, sha, { credentials });
+      expect(await inMerged(tree, 'cat lib/file; cat .git/config lib/.git/config | grep url')).toBe(
+        `lib\n\turl = "${server.url}/origin.git"\n\turl = "${server.url}/lib.git"`,
+      );
+      expect(place.server.requests).toEqual([]);
+    } finally {
+      await server.stop();
+    }
+  });
+
   const link = { commit: 'c0ffee'.padEnd(40, '0') };
   const outside = '[submodule "../../x"]\n\tpath = lib\n\turl = ../lib.git\n';
   test.each<[string, Entry, RegExp]>([
@@ -205,6 +229,19 @@ describe('files of Git LFS', () => {
     expect(await inMerged(without, 'cat a/large.bin')).toBe(large.pointer.trimEnd());
     const sparse = await use(place, sha, { checkout: { ...all, paths: ['tool'] } });
     expect(await inMerged(sparse, 'ls; ./tool')).toBe('tool\nrun');
+  });
+
+  test('come from the server of the repository, whatever the commit says, and nothing that it names runs', async () => {
+    await using place = await workplace(serveLfs({ objects: [large, tool] }));
+    const sha = await place.origin.commit({
+      ...files,
+      '.lfsconfig': '[lfs]\n\turl = https://evil.example/\n[filter "lfs"]\n\tsmudge = touch /tmp/x\n',
+      '.gitattributes': `${files['.gitattributes']}* filter=evil merge=evil diff=evil\n*.bin filter=lfs\n`,
+      '.gitconfig': '[filter "evil"]\n\tsmudge = touch /tmp/x\n[core]\n\thooksPath = hooks\n',
+      'hooks/post-checkout': { executable: '#!/bin/sh\ntouch /tmp/x\n' },
+    });
+    expect(await inMerged(await use(place, sha), 'sha256sum <a/large.bin')).toBe(`${large.oid}  -`);
+    expect(existsSync('/tmp/x')).toBe(false);
   });
 
   test('come for a new commit only if they are new', async () => {

@@ -1,10 +1,11 @@
+import type * as Os from 'node:os';
 import { describe, expect, test, vi } from 'vitest';
 import { isAllowed, resolveHost } from '../../../workers/git/addresses.ts';
 import { RemoteError } from '../../../workers/git/remote-error.ts';
 
 // Machines of tests have private addresses only.
 vi.mock('node:os', async (original) => ({
-  ...(await original<typeof import('node:os')>()),
+  ...(await original<typeof Os>()),
   networkInterfaces: () => ({ eth0: [{ address: '9.9.9.7' }] }),
 }));
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -209,6 +209,14 @@ async function search({ directory }: TestRepository, commit: string) {
 }
 
 describe('what nobody writes in good faith', () => {
+  test('settings of another file, which .gitmodules includes', async () => {
+    const included = join(root, 'included');
+    writeFileSync(included, modules({ path: 'x', url: '../y' }));
+    const files = { '.gitmodules': `[include]\n\tpath = ${included}\n`, x: { commit: sha } };
+    const { repository, commit } = await repositoryWith('includes.git', files);
+    await expect(search(repository, commit)).rejects.toThrow('"x" has no url');
+  });
+
   const link = { commit: sha };
   test.each<[string, Record<string, Entry>, RegExp]>([
     ['no .gitmodules', { x: link }, /"x" has no url/],
