@@ -33,6 +33,7 @@ export interface Replies {
     accepted: string,
     failed: number,
     denied: number,
+    state: string,
   ])[];
   readonly settleReport: 0 | 1;
   /** JSON. */

@@ -9,6 +9,8 @@ export interface Report {
   readonly commit: string;
   /** The build that speaks for it. */
   readonly build: string;
+  /** The furthest state that the build was in when this was taken: no other one is to be told. */
+  readonly state: string;
   /** What the forge accepted of this build; undefined: nothing yet. */
   readonly accepted: Status | undefined;
   /** How often the forge did not take the present state, and how often it denied it. */
@@ -43,11 +45,12 @@ export function createReports(call: Call): Reports {
     take: async (most, leaseMs) => {
       const lease = randomBytes(9).toString('base64url');
       const taken = await call('takeReports', most, leaseMs, lease);
-      return taken.map(([commit, version, build, last, failed, denied]) => {
+      return taken.map(([commit, version, build, last, failed, denied, state]) => {
         const [by, status = ''] = last.split(' ');
         return {
           commit,
           build,
+          state,
           accepted: by === build ? parseStatus(status) : undefined,
           failed,
           denied,

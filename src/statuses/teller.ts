@@ -73,7 +73,7 @@ export function createTeller({ records, repositories, forgeOf, logger, pace, cut
   return {
     /** @param leftMs of the lease. Undefined: too little is left to wait for an answer. */
     tell: async (
-      { build, accepted, failed, denied }: Report,
+      { build, state, accepted, failed, denied }: Report,
       publicUrl: string,
       leftMs: () => number,
     ): Promise<Told | undefined> => {
@@ -81,7 +81,9 @@ export function createTeller({ records, repositories, forgeOf, logger, pace, cut
       if (!stored) return { settled: { kind: 'nothing' }, ended: true };
       const { spec, record, status } = stored;
       const ended = isFinal(status);
-      const request = isFurther(status, accepted) ? await requestOf(spec, record, publicUrl) : undefined;
+      // A worker may have given it back, or it went on meanwhile: then it is due again at once.
+      const isNews = status === state && isFurther(status, accepted);
+      const request = isNews ? await requestOf(spec, record, publicUrl) : undefined;
       if (!request) return { settled: { kind: 'nothing' }, ended };
       if (leftMs() < pace.timeoutMs) return undefined;
       const { origin } = new URL(request.url);

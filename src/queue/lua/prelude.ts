@@ -30,8 +30,8 @@
  *   uploads                  digests of uploads by their last use (ms); uses: digest -> builds not ended that need it
  *   removing                 what src/retention.ts is about to remove from storage
  *   reports                  commits whose forge is to be told something, by when (ms)
- *   report:<commit>          build that speaks for it, version (counts its changes), accepted, failed, denied, unsure,
- *                            lease
+ *   report:<commit>          build that speaks for it, version (counts its changes), accepted, furthest,
+ *                            failed, denied, unsure, lease
  *   i:…                      indexes of src/records
  */
 export const prelude = `

@@ -27,20 +27,27 @@ end
 /**
  * Takes what is due; nobody else gets it while the lease lasts. ARGV: how many, lease (ms), name of the lease. Replies of
  * each: commit, version, build, what was accepted last (build and state; '': nothing yet), how often the forge did not
- * take the present state, how often it denied it.
+ * take the present state, how often it denied it, and the state to tell: the furthest one that the build has been in when
+ * it was taken, as a request without an answer may have told that.
  */
 export const takeReportsLua = `
 local most, lease, name = unpack(ARGV, 4)
+local ranks = { queued = 0, running = 1 }
+local function rank(status) return ranks[status] or 2 end
 local taken = {}
 for _, commit in ipairs(redis.call('ZRANGEBYSCORE', P .. 'reports', '-inf', now(), 'LIMIT', 0, most)) do
   local key = report_key(commit)
-  local id, version, accepted, failed, denied, holder =
-    unpack(redis.call('HMGET', key, 'build', 'version', 'accepted', 'failed', 'denied', 'lease'))
+  local id, version, accepted, failed, denied, furthest, holder =
+    unpack(redis.call('HMGET', key, 'build', 'version', 'accepted', 'failed', 'denied', 'furthest', 'lease'))
   -- Whoever had it died, perhaps while a request of its was under way.
   if holder then redis.call('HSET', key, 'unsure', 1) end
-  redis.call('HSET', key, 'lease', name)
+  local by, state = string.match(furthest or '', '^(%S+) (%S+)$')
+  local status = get(id, 'status') or ''
+  if by ~= id or rank(status) > rank(state) then state = status end
+  redis.call('HSET', key, 'lease', name, 'furthest', id .. ' ' .. state)
   redis.call('ZADD', P .. 'reports', now() + lease, commit)
-  taken[#taken + 1] = { commit, tonumber(version), id, accepted or '', tonumber(failed or '0'), tonumber(denied or '0') }
+  taken[#taken + 1] =
+    { commit, tonumber(version), id, accepted or '', tonumber(failed or '0'), tonumber(denied or '0'), state }
 end
 return taken
 `;

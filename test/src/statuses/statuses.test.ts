@@ -264,3 +264,26 @@ describe('of two builds of one commit', () => {
     expect(finals.sort()).toEqual(['cofferdam/push', 'cofferdam/tag']);
   });
 });
+
+test('a build that goes back to the queue is not told of again as queued, even if nobody knows what the forge took', async () => {
+  const { forge, begin, queue, consume, concluded } = await open('gitea');
+  begin();
+  forge.mood = () => 'lost';
+  const running = () => forge.taken.filter(({ description }) => description === '#1 is running').length;
+  const worker = consume({ id: 'one' }, async () => {
+    await until(() => running() > 0);
+    return { kind: 'requeue', reason: 'the worker is being stopped' };
+  });
+  await queue.submit(pushSpec(sha));
+  await until(() => running() > 0);
+  await worker.pause();
+  await worker.drained();
+  const told = forge.taken.length;
+  forge.mood = () => 'well';
+  // In the queue again, and everything told that is to be told of that.
+  await until(async () => (await queue.stats()).reports === 0);
+  expect(forge.taken.slice(told).filter(({ description }) => description === '#1 is queued')).toEqual([]);
+  consume({ id: 'two' }, async (claim) => verdict(claim));
+  await until(concluded);
+  expect(forge.taken.at(-1)?.state).toBe('success');
+});
