@@ -12,6 +12,7 @@ import {
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RemoteOptions } from '../remote.ts';
+import { RemoteError } from '../remote-error.ts';
 import { pathIn } from '../tree.ts';
 import { locateObjects } from './batch.ts';
 import { downloadObject } from './download.ts';
@@ -39,18 +40,20 @@ export interface LfsRequest {
   readonly progress: (line: string) => void;
 }
 
+export interface LfsStoreOptions {
+  readonly dataDir: string;
+  /** Bytes of all contents that are kept. */
+  readonly capBytes: number;
+  /** For all contents of one request; default: an hour. */
+  readonly fetchMs?: number;
+}
+
 /** Downloads at a time. */
 const lanes = 4;
 /** What is being provided just now is younger. */
 const untouchableMs = 60 * 60_000;
 
-export function lfsStore({
-  dataDir,
-  capBytes,
-}: {
-  readonly dataDir: string;
-  readonly capBytes: number;
-}): LfsStore {
+export function lfsStore({ dataDir, capBytes, fetchMs = 60 * 60_000 }: LfsStoreOptions): LfsStore {
   const root = join(dataDir, 'git', 'lfs');
   const fileOf = (group: string, { oid }: LfsObject) => join(root, group, oid);
   return {
@@ -58,10 +61,12 @@ export function lfsStore({
       mkdirSync(join(root, group), { recursive: true, mode: 0o700 });
       const objects = [...new Map(pointers.map((pointer) => [pointer.oid, pointer])).values()];
       const lacking = objects.filter((object) => object.size > 0 && !touch(fileOf(group, object)));
-      if (lacking.length > 0)
-        await fetchObjects(remote, lacking, (object) => fileOf(group, object), progress);
+      if (lacking.length > 0) {
+        progress(`fetching ${lacking.length} files of Git LFS, ${bytesOf(lacking)} bytes`);
+        await fetchObjects(remote, lacking, (object) => fileOf(group, object), fetchMs);
+      }
       for (const pointer of pointers) place(fileOf(group, pointer), pointer, directory);
-      return pointers.reduce((sum, { size }) => sum + size, 0);
+      return bytesOf(pointers);
     },
     trim: async () => {
       const files = await listFiles(root);
@@ -77,33 +82,45 @@ export function lfsStore({
   };
 }
 
+const bytesOf = (objects: readonly LfsObject[]) => objects.reduce((sum, { size }) => sum + size, 0);
+
 async function fetchObjects(
   remote: RemoteOptions,
   objects: readonly LfsObject[],
   fileOf: (object: LfsObject) => string,
-  progress: (line: string) => void,
+  fetchMs: number,
 ): Promise<void> {
-  const bytes = objects.reduce((sum, { size }) => sum + size, 0);
-  progress(`fetching ${objects.length} files of Git LFS, ${bytes} bytes`);
-  const actions = await locateObjects(await findEndpoint(remote), objects, remote);
-  const failed = new AbortController();
-  const signal = AbortSignal.any([failed.signal, ...(remote.signal ? [remote.signal] : [])]);
-  const queue = objects.values();
-  const lane = async () => {
-    for (const object of queue) {
-      const action = actions.get(object.oid);
-      if (action)
-        await appear(fileOf(object), (part) => downloadObject(object, action, part, { ...remote, signal }));
-    }
-  };
-  const all = Array.from({ length: lanes }, () =>
-    lane().catch((error: unknown) => {
-      failed.abort(error);
-      throw error;
-    }),
+  const ended = new AbortController();
+  const late = new RemoteError(
+    'unreachable',
+    `the files of Git LFS took longer than ${fetchMs / 60_000} minutes`,
   );
-  await Promise.allSettled(all);
-  await Promise.all(all);
+  const timer = setTimeout(() => ended.abort(late), fetchMs);
+  const reach = {
+    ...remote,
+    signal: AbortSignal.any([ended.signal, ...(remote.signal ? [remote.signal] : [])]),
+  };
+  try {
+    const actions = await locateObjects(await findEndpoint(reach), objects, reach);
+    const queue = objects.values();
+    const lane = async () => {
+      for (const object of queue) {
+        const action = actions.get(object.oid);
+        if (action) await appear(fileOf(object), (part) => downloadObject(object, action, part, reach));
+      }
+    };
+    const all = Array.from({ length: lanes }, () =>
+      lane().catch((error: unknown) => {
+        ended.abort(error);
+        throw error;
+      }),
+    );
+    // None may be at work any more when this ends.
+    await Promise.allSettled(all);
+    await Promise.all(all);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Appears whole or not at all; two that fetch the same bring the same. */

@@ -232,6 +232,28 @@ describe('refused, with nothing kept', () => {
     });
   });
 
+  test('a server that takes for ever is given up', async () => {
+    const content: Content = (_request, response) => {
+      response.write('o');
+      return true;
+    };
+    await withServer(serveLfs({ objects: [one], content }), async ({ url }) => {
+      const remote = { url: `${url}/tool.git`, credentials: undefined, hosts: 'internal' } as const;
+      const store = lfsStore({ dataDir: root, capBytes: 0, fetchMs: 300 });
+      const provided = store.provide({
+        group: 'a',
+        remote,
+        pointers: [pointerTo(one, 'x')],
+        directory: root,
+        progress: () => {},
+      });
+      await expect(provided).rejects.toMatchObject({
+        kind: 'unreachable',
+        message: expect.stringContaining('took longer than 0.005 minutes'),
+      });
+    });
+  });
+
   test('what is canceled ends, and leaves nothing', async () => {
     const content: Content = (_request, response) => {
       response.write('o');
