@@ -40,7 +40,8 @@ function parse(text: string, file: string): Plan {
   };
   const shape = checkShape(document.value);
   if (shape.kind === 'wrong') shape.findings.forEach(report);
-  const plan = shape.kind === 'right' ? assemble(shape.file, document.source, report) : undefined;
+  const source = (path: readonly string[]) => document.scalar(path)?.source;
+  const plan = shape.kind === 'right' ? assemble(shape.file, source, report) : undefined;
   if (!plan) throw new WorkflowError(problems);
   const name = workflowName(file);
   return { ...plan, name, file: name };

@@ -16,18 +16,18 @@ describe('every problem has a place, a cause and a remedy', () => {
       'a colon in plain text',
       `${base}timeout: a: b\n`,
       [
-        "3:10: not valid YAML: Nested mappings are not allowed in compact mappings; put text that has ': ' in it in quotes",
+        "3:11: not valid YAML: bad indentation of a mapping entry; put text that has ': ' in it, or begins with a sign, in quotes",
       ],
     ],
     ['an unknown alias', `${base}timeout: *t\n`, ['3:10: *t names nothing: no &t comes before it']],
     ['a circle', `${base}x: &x [*x]\n`, ['3:8: *x is inside what it names']],
     ['a bad merge', `${base}environment:\n  <<: 5\n`, ['4:3: << takes a map or a list of maps']],
     ['a map as a key', `${base}? {a: b}\n: c\n`, ['3:3: a key must be text']],
-    ['an unknown tag', `${base}timeout: !x 30m\n`, ['3:10: not valid YAML: Unresolved tag: !x']],
+    ['an unknown tag', `${base}timeout: !x 30m\n`, ['3:10: the tag !x does not fit, or is not known']],
     [
       'a tag of YAML 1.1',
       `${base}timeout: !!binary aGk=\n`,
-      ['3:10: not valid YAML: Unresolved tag: tag:yaml.org,2002:binary'],
+      ['3:10: the tag !!binary does not fit, or is not known'],
     ],
     [
       'a key with a slash',
