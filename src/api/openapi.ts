@@ -16,6 +16,7 @@ import { Submission } from './submission.ts';
 import { tokenSchemas } from './tokens.ts';
 import { Upload } from './uploads.ts';
 import { defineSchema, ProblemPlace } from './validation.ts';
+import { webhookSchemas } from './webhook.ts';
 import { workerSchemas } from './workers.ts';
 
 const components: readonly TSchema[] = [
@@ -32,6 +33,7 @@ const components: readonly TSchema[] = [
   ...deliverySchemas,
   ...tokenSchemas,
   ...repositorySchemas,
+  ...webhookSchemas,
   ...secretSchemas,
   ...workerSchemas,
 ];

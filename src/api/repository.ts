@@ -1,116 +1,24 @@
 import { type Static, Type } from 'typebox';
-import { forges, type GitCredentials, type ForgeKind, type Repository } from '../repositories.ts';
+import type { ForgeKind, GitCredentials, Repository } from '../repositories.ts';
 import type { KeysChange, RepositoryChange } from '../repositories/change.ts';
+import { object, oneOf, orNull, whole } from './json-schema.ts';
+import {
+  apiUrl,
+  checkout,
+  concurrency,
+  defaults,
+  defaultsNote,
+  forge,
+  limits,
+  limitsNote,
+  plain,
+  untrusted,
+  untrustedNote,
+  url,
+} from './repository-parts.ts';
 import { named } from './schema.ts';
-import { Environment, Labels, Priority } from './submission.ts';
-
-/** JSON Schema, written out: what may be said of a repository and what is answered differ only in what must be there. */
-type Properties = Readonly<Record<string, object>>;
-
-const object = (properties: Properties, more: object = {}) => ({
-  type: 'object',
-  additionalProperties: false,
-  properties,
-  ...more,
-});
-
-/** All of its properties are there. */
-const whole = (properties: Properties, description?: string) =>
-  object(properties, {
-    required: Object.keys(properties),
-    ...(description !== undefined && { description }),
-  });
-
-/** Not a union with null: what is wrong with a value is then told once. */
-const orNull = <Schema extends { readonly type: string }>(schema: Schema) => ({
-  ...schema,
-  type: [schema.type, 'null'],
-});
-
-const oneOf = (values: readonly string[], description: string) => ({
-  type: 'string',
-  enum: values,
-  description,
-});
-const listOf = (values: readonly string[], description: string) => ({
-  type: 'array',
-  items: { type: 'string', enum: values },
-  uniqueItems: true,
-  description,
-});
-const integer = (minimum: number, maximum: number, description: string) => ({
-  type: 'integer',
-  minimum,
-  maximum,
-  description,
-});
-
-const limits = {
-  cpus: { type: 'number', exclusiveMinimum: 0, maximum: 10_000 },
-  memoryBytes: integer(1, 2 ** 50, 'RAM.'),
-  diskBytes: integer(1, 2 ** 50, 'All that the build writes.'),
-  pids: integer(1, 4_194_304, 'Processes and threads.'),
-  timeoutMs: integer(1000, 2 ** 31 - 1, 'How long it may run.'),
-};
-const limitsNote = {
-  description: 'Upper bounds; what is not there is bounded by the workflow of the target branch.',
-};
-
-const untrusted = {
-  builds: oneOf(
-    ['run', 'approval', 'refuse'],
-    '`approval`: each waits until somebody approves it. `refuse`: events from forks make no build. Default: run.',
-  ),
-  network: oneOf(['none', 'egress'], 'What they may ask for at most; default: none.'),
-};
-const untrustedNote = { description: 'What builds of pull requests from forks get.' };
-
-const defaults = { priority: Priority, labels: Labels, environment: Environment };
-const defaultsNote = { description: 'Given to each of its builds, unless they say otherwise.' };
-
-const checkout = {
-  submodules: oneOf(['none', 'recursive'], 'Whether submodules are checked out; default: none.'),
-  lfs: oneOf(['none', 'fetch'], 'Whether files of Git LFS are fetched; default: none.'),
-  paths: {
-    type: 'array',
-    maxItems: 100,
-    items: { type: 'string', minLength: 1, maxLength: 1000, pattern: '^\\P{Cc}+$' },
-    description:
-      'Directories and files to check out, from the top of the repository; default, and empty: everything.',
-  },
-};
-
-const url = {
-  type: 'string',
-  maxLength: 2048,
-  description: '`https://…`, `ssh://…` or `user@host:path`, without credentials.',
-  examples: ['https://github.com/acme/app.git'],
-};
-const apiUrl = {
-  type: 'string',
-  maxLength: 2048,
-  pattern: '^https?://[^/@?#\\s]+(/[^@?#\\s]*)?$',
-  description:
-    'API of the forge; null: no commit status is posted. Default: as the URL of the repository tells.',
-};
-const concurrency = integer(
-  1,
-  1_000_000,
-  'Builds of it that run side by side; default: as for all projects.',
-);
-
-const plain = {
-  defaultBranch: { type: 'string', minLength: 1, maxLength: 250, description: 'Default: main.' },
-  events: listOf(['push', 'tag', 'pull_request'], 'That make builds; default: all.'),
-  supersede: listOf(
-    ['push', 'pull_request'],
-    'Of which a newer build of the same branch or pull request cancels the older ones; default: all.',
-  ),
-  hosts: oneOf(
-    ['public', 'internal'],
-    '`internal`: its host may be one of a private network. Default: public.',
-  ),
-};
+import { Priority } from './submission.ts';
+import { webhookSecret } from './webhook.ts';
 
 const line = { type: 'string', minLength: 1, maxLength: 4096, pattern: '^\\P{Cc}+$' };
 const file = { type: 'string', minLength: 1, maxLength: 65_536, pattern: '^[^\\u0000]+$' };
@@ -148,16 +56,7 @@ const settable = {
   ...keys,
 };
 
-const webhookSecret = {
-  type: 'string',
-  minLength: 16,
-  maxLength: 256,
-  pattern: '^[!-~]+$',
-  description: 'What the forge signs with; default: 256 random bits. Never answered again.',
-};
-
 const repositoryName = { type: 'string', maxLength: 200, description: 'Default: the path of the URL.' };
-const forge = oneOf(forges, 'What sends the webhooks.');
 
 /** The body of POST /v1/repos. */
 export const RepositoryRequest = Type.Unsafe<
@@ -245,40 +144,15 @@ export const RepositoryListSchema = Type.Object(
   { $id: 'RepositoryList' },
 );
 
-const webhook = { url: shown.webhookUrl, secret: { type: 'string', description: 'Shown this once.' } };
-
 export const RepositoryMadeSchema = Type.Unsafe<RepositoryDetails & { readonly webhookSecret: string }>({
   $id: 'RepositoryMade',
   type: 'object',
-  properties: { ...shown, keys: whole(held), webhookSecret: webhook.secret },
+  properties: {
+    ...shown,
+    keys: whole(held),
+    webhookSecret: { type: 'string', description: 'Shown this once.' },
+  },
   required: [...always, 'keys', 'webhookSecret'],
-});
-
-/** The body of POST /v1/repos/:name/webhook-secret. */
-export const WebhookSecretRequest = Type.Unsafe<
-  { readonly step: 'begin' | 'replace'; readonly secret?: string } | { readonly step: 'finish' }
->({
-  $id: 'WebhookSecretRequest',
-  type: 'object',
-  required: ['step'],
-  discriminator: { propertyName: 'step' },
-  oneOf: [
-    object(
-      {
-        step: oneOf(['begin', 'replace'], '`begin`: the old one is accepted too, until `finish`.'),
-        secret: webhookSecret,
-      },
-      { required: ['step'] },
-    ),
-    object({ step: { const: 'finish' } }, { required: ['step'] }),
-  ],
-});
-
-export const WebhookSchema = Type.Unsafe<{ readonly url: string; readonly secret?: string }>({
-  $id: 'Webhook',
-  type: 'object',
-  properties: webhook,
-  required: ['url'],
 });
 
 export const repositorySchemas = [
@@ -288,6 +162,4 @@ export const repositorySchemas = [
   RepositoryListSchema,
   RepositoryDetailsSchema,
   RepositoryMadeSchema,
-  WebhookSecretRequest,
-  WebhookSchema,
 ];

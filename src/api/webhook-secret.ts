@@ -1,9 +1,9 @@
 import { type Static, Type } from 'typebox';
 import { newWebhookSecret, rotated } from '../repositories/webhook-secret.ts';
 import { unknownRepository, webhookUrlOf } from './repositories.ts';
-import { WebhookSchema, WebhookSecretRequest } from './repository.ts';
 import { named } from './schema.ts';
 import type { App, Context } from './service.ts';
+import { WebhookSchema, WebhookSecretRequest } from './webhook.ts';
 
 const ending = '/webhook-secret';
 
