@@ -77,6 +77,8 @@ export async function run(command: ToolCommand, options: RunOptions = {}): Promi
   const breakOff = (error: unknown) => {
     broken ??= error instanceof Error ? error : new Error(String(error));
     child.kill();
+    // Nobody reads on: else what it has written already, and whoever else writes there, would never end.
+    child.stdout?.destroy();
   };
 
   const { stdin, stdout, stderr: errors } = child;

@@ -67,7 +67,9 @@ async function fetchAs(fetching: Fetching, what: string, ref: string | undefined
     await fetchRefs(fetching, [alone, `+${what}:${ref}`]);
   } catch (error) {
     // A branch `a` that is gone from the remote is in the way of `a/b`.
-    if (!(error instanceof MirrorDamaged) || !/lock ref|local ref/.test(error.message)) throw error;
+    const told =
+      error instanceof MirrorDamaged && error.cause instanceof CommandError ? error.cause.stderr : '';
+    if (!/lock ref|local ref/.test(told)) throw error;
     await fetchRefs(fetching, [alone]);
   }
 }
@@ -131,7 +133,11 @@ function missing(error: unknown, { url }: GitRemote, { ref, sha }: Wanted): unkn
   if (/couldn't find remote ref/i.test(error.stderr) && ref !== undefined) {
     return new SourceError(`${url} has no ${ref}: it was never pushed, or was removed`, cause);
   }
-  return new SourceError(`${url} does not have the commit ${sha}${goneRemedy}`, cause);
+  if (sha !== undefined) return new SourceError(`${url} does not have the commit ${sha}${goneRemedy}`, cause);
+  return new SourceError(`${url} does not give out what it says it has: ${error.message}`, {
+    ...cause,
+    trouble: 'unavailable',
+  });
 }
 
 const goneRemedy = ': it was never pushed, or was replaced by a forced push; build the newest commit instead';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { tryLock } from '../../runtime/images/lock.ts';
 import { removeTrees } from '../../runtime/images/workplace.ts';
 import { type ObjectFormat, openRepository, repositoryConfig } from './environment.ts';
+import { MirrorDamaged } from './mirror-damaged.ts';
 import type { Objects } from './objects.ts';
 
 /** Where the mirror of a repository is on this machine, whether it is there or not. */
@@ -36,7 +37,7 @@ export function mirrorPlace(dataDir: string, url: string, repository: string | u
 
 /**
  * Makes the mirror ready for use: empty when there is none, without what a killed process left, configured as it should
- * be whatever happened to it. The caller holds the lock.
+ * be whatever happened to it. The caller holds the lock. Throws MirrorDamaged.
  */
 export async function readyMirror(place: MirrorPlace, format: ObjectFormat): Promise<void> {
   const { directory, repository } = place;
@@ -50,11 +51,16 @@ export async function readyMirror(place: MirrorPlace, format: ObjectFormat): Pro
     writeFileSync(join(bare, 'config'), repositoryConfig(format));
     await rename(fresh, directory);
   }
-  const config = repositoryConfig(formatOf(repository));
-  if (readFileSync(join(repository, 'config'), 'utf8') !== config) {
-    writeFileSync(join(repository, 'config'), config);
+  try {
+    const config = repositoryConfig(formatOf(repository));
+    if (readFileSync(join(repository, 'config'), 'utf8') !== config) {
+      writeFileSync(join(repository, 'config'), config);
+    }
+    removeLeftovers(repository);
+  } catch (cause) {
+    if (!(cause instanceof Error) || !('code' in cause) || cause.code !== 'ENOENT') throw cause;
+    throw new MirrorDamaged(`it lacks a file: ${cause.message}`, { cause });
   }
-  removeLeftovers(repository);
   const now = new Date();
   utimesSync(place.lock, now, now);
 }

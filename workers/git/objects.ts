@@ -113,7 +113,7 @@ function isType(text: string): text is ObjectInfo['type'] {
 }
 
 /** A tree object: `MODE NAME NUL ID`, one after another. */
-export function parseTree(bytes: Buffer, idBytes: number): TreeEntry[] {
+function parseTree(bytes: Buffer, idBytes: number): TreeEntry[] {
   const entries: TreeEntry[] = [];
   for (let at = 0; at < bytes.length; ) {
     const zero = bytes.indexOf(0, at);

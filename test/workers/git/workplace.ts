@@ -70,7 +70,7 @@ export async function workplace({
   };
 }
 
-/** The layers as overlayfs shows them, by a mount of their own that goes with this call. */
+/** What a script prints where the layers are as overlayfs shows them: without network, by mounts that go with this call. */
 export async function inMerged(tree: GitTree, script: string): Promise<string> {
   const place = mkdtempSync(join(tmpdir(), 'cofferdam-merged-'));
   try {
@@ -85,7 +85,7 @@ export async function inMerged(tree: GitTree, script: string): Promise<string> {
       HOME: '/nonexistent',
       GIT_CONFIG_NOSYSTEM: '1',
     };
-    const { stdout } = await run({ file: 'unshare', args: ['--mount', 'sh', '-c', all], env });
+    const { stdout } = await run({ file: 'unshare', args: ['--mount', '--net', 'sh', '-c', all], env });
     return stdout.toString().trimEnd();
   } finally {
     rmSync(place, { recursive: true, force: true });
