@@ -52,11 +52,26 @@ export interface Workspace {
   readonly hidden: readonly string[];
 }
 
+/** What a build can reach beside itself; see docs/security.md. */
+export type Network =
+  | { readonly kind: 'none' }
+  /** The internet, but nothing of this machine, and nothing private. */
+  | { readonly kind: 'egress' }
+  /**
+   * Servers by their names alone, over HTTP and TLS: `name`, `*.name` for any name below, with `:port` for another port
+   * than 80 and 443. Names are compared without regard to case.
+   */
+  | { readonly kind: 'allow'; readonly hosts: readonly string[] };
+
 export interface SandboxSpec {
   /** Unique among running builds; `[a-zA-Z0-9-]{1,64}`. */
   readonly id: string;
   readonly limits: Limits;
   readonly workspace: Workspace;
+  /** Default: none. Where the machine cannot do it, the sandbox fails. */
+  readonly network?: Network;
+  /** Takes lines for the build's log, such as which host was denied; without line end. */
+  readonly notice?: (line: string) => void;
 }
 
 /** The read-only root of a container, as the image store hands it out. */
@@ -71,6 +86,8 @@ export interface ContainerSpec {
   /** Unique within the sandbox; `[a-z0-9-]{1,32}`. */
   readonly name: string;
   readonly root: RootLayers;
+  /** Addresses of further host names, for its /etc/hosts. */
+  readonly hosts?: Readonly<Record<string, string>>;
 }
 
 export interface Command {
