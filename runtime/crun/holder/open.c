@@ -109,6 +109,8 @@ int open_main(int argc, char **argv)
 		if (sig != SIGCHLD)
 			signal(sig, SIG_IGN);
 	fcntl(WORKER, F_SETFD, FD_CLOEXEC);
+	/* Else ps shows what the spawner executed, "exe". */
+	prctl(PR_SET_NAME, "holder");
 
 	for (int i = 0; i < plan.locks.count; i++)
 		hold_lock("source", plan.locks.item[i]);

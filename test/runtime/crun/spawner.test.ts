@@ -39,6 +39,15 @@ test('a killed spawner takes no sandbox with it, and the next sandbox gets anoth
   await expectSameCensus(place.dataDir, before);
 });
 
+test('what it starts is called holder', async () => {
+  await using place = lab();
+  await sh(place.open(), 'true');
+  const holders = (census(place.dataDir)['processes'] ?? [])
+    .filter((line) => line.includes(' open --mount '))
+    .map((line) => readFileSync(`/proc/${Number.parseInt(line, 10)}/comm`, 'utf8'));
+  expect(holders).toEqual(['holder\n', 'holder\n']);
+});
+
 test('it ends with the process that it works for', async () => {
   await using place = lab();
   const worker = startProcess(
