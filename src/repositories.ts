@@ -1,5 +1,6 @@
 /** Repositories that the service knows: where webhooks come from, and what their builds may do. */
 
+import type { CronJob } from './crons/job.ts';
 import { parseOwn } from './records/json.ts';
 import { removeSecrets } from './secrets/place.ts';
 import type { Settings } from './settings.ts';
@@ -56,6 +57,10 @@ export interface Repository {
   };
   /** Whether its host may be one of a private network: a forge of one's own. */
   readonly hosts: 'public' | 'internal';
+  /** Builds at set times; by name. */
+  readonly crons: readonly CronJob[];
+  /** `public`: anybody may see its badges, and so that it exists. */
+  readonly badge: 'public' | 'private';
   /** ISO 8601. */
   readonly createdAt: string;
 }

@@ -3,7 +3,9 @@ import type { FastifyInstance } from 'fastify';
 import type { TSchema } from 'typebox';
 import { Type } from 'typebox';
 import { ArtifactList } from './artifacts.ts';
+import { BadgeSchema } from './badge.ts';
 import { BuildPage } from './builds.ts';
+import { cronSchemas } from './cron-job.ts';
 import { deliverySchemas } from './deliveries.ts';
 import { eventSchemas } from './events.ts';
 import { Health, Version } from './health.ts';
@@ -23,6 +25,7 @@ const components: readonly TSchema[] = [
   ...recordSchemas,
   ...eventSchemas,
   ArtifactList,
+  BadgeSchema,
   BuildPage,
   Health,
   ProblemDocument,
@@ -35,6 +38,7 @@ const components: readonly TSchema[] = [
   ...repositorySchemas,
   ...webhookSchemas,
   ...secretSchemas,
+  ...cronSchemas,
   ...workerSchemas,
 ];
 

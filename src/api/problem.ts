@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { ulid } from 'ulid';
+import { CronRefusedError } from '../crons.ts';
 import { ApprovalError } from '../queue/approval.ts';
 import { IdempotencyError } from '../queue/idempotency.ts';
 import { QueueStateLostError } from '../queue/scripts.ts';
@@ -103,6 +104,9 @@ const redisTrouble = new RegExp(
 function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof RetryError || error instanceof ApprovalError) {
+    return new Problem(error.kind === 'unknown' ? 404 : 409, error.message);
+  }
+  if (error instanceof CronRefusedError) {
     return new Problem(error.kind === 'unknown' ? 404 : 409, error.message);
   }
   if (error instanceof IdempotencyError) {

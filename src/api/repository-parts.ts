@@ -69,6 +69,10 @@ export const plain = {
     ['public', 'internal'],
     '`internal`: its host may be one of a private network. Default: public.',
   ),
+  badge: oneOf(
+    ['private', 'public'],
+    '`public`: anybody may see its badges, and so that it exists. Default: private.',
+  ),
 };
 
 export const forge = oneOf(forges, 'What sends the webhooks.');

@@ -16,6 +16,7 @@ import {
   untrustedNote,
   url,
 } from './repository-parts.ts';
+import { cronJob } from './cron-job.ts';
 import { named } from './schema.ts';
 import { Priority } from './submission.ts';
 import { webhookSecret } from './webhook.ts';
@@ -104,6 +105,11 @@ const shown = {
   untrusted: whole({ ...untrusted, limits: object(limits, limitsNote) }, untrustedNote.description),
   defaults: object(defaults, defaultsNote),
   checkout: whole(checkout),
+  crons: {
+    type: 'array',
+    items: object(cronJob, { required: ['name', 'schedule', 'timezone'] }),
+    description: 'Builds at set times; by name.',
+  },
   createdAt: { type: 'string', format: 'date-time' },
   webhookUrl: { type: 'string', description: 'Where its forge sends webhooks to.' },
 };

@@ -6,8 +6,10 @@ import { ulid } from 'ulid';
 import { artifacts } from './artifacts.ts';
 import { requireTokens } from './auth.ts';
 import { redisReach } from './availability.ts';
+import { badges } from './badge.ts';
 import { defaultPace, guardBodies, type Pace } from './body.ts';
 import { builds } from './builds.ts';
+import { crons } from './crons.ts';
 import { deliveries } from './deliveries.ts';
 import { onFinished } from './finished.ts';
 import { health } from './health.ts';
@@ -126,6 +128,8 @@ export async function createServer(service: Service, options: ServerOptions): Pr
     repositories,
     webhookSecret,
     secrets,
+    crons,
+    badges,
   ])
     resource(app, context);
   health(app, context, options.version);

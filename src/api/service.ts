@@ -2,6 +2,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BuildRecord } from '../build.ts';
+import type { Crons } from '../crons.ts';
 import type { Deliveries } from '../deliveries.ts';
 import type { Hooks } from '../hooks.ts';
 import type { LogReader } from '../logs.ts';
@@ -28,6 +29,7 @@ export interface Service {
   readonly tokens: Tokens;
   readonly repositories: Repositories;
   readonly secrets: Secrets;
+  readonly crons: Crons;
   readonly deliveries: Deliveries;
   readonly hooks: Hooks;
   readonly statuses: Statuses;

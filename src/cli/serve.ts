@@ -5,6 +5,7 @@ import pino, { type Logger } from 'pino';
 import { urlAt } from '../api/public-url.ts';
 import { createServer } from '../api/server.ts';
 import { type Config, loadConfig } from '../config.ts';
+import { type Crons, openCrons } from '../crons.ts';
 import { openDeliveries } from '../deliveries.ts';
 import { openHooks } from '../hooks.ts';
 import { openLogReader } from '../logs/reader.ts';
@@ -71,6 +72,10 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
   const onHookTrouble = (error: unknown) => logger.warn({ err: error }, 'a delivery is tried again');
   const hooks = openHooks({ repositories, deliveries, queue, onTrouble: onHookTrouble });
   open.defer(everySecond(() => hooks.tick(), onHookTrouble));
+  const onCronTrouble = (error: unknown) => logger.warn({ err: error }, 'a cron job is tried again');
+  const crons = open.adopt(openCrons({ redis, repositories, queue, onTrouble: onCronTrouble }), (each) =>
+    each.close(),
+  );
   const statuses = open.adopt(openStatuses({ queue, records, repositories, forgeOf, logger }), (each) =>
     each.close(),
   );
@@ -83,7 +88,20 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
   const { dataDir, uploadMaxBytes, rateLimit, publicUrl } = config;
   const app = open.adopt(
     await createServer(
-      { redis, storage, records, queue, logs, tokens, repositories, secrets, deliveries, hooks, statuses },
+      {
+        redis,
+        storage,
+        records,
+        queue,
+        logs,
+        tokens,
+        repositories,
+        secrets,
+        deliveries,
+        hooks,
+        crons,
+        statuses,
+      },
       { dataDir, version, logger, uploadMaxBytes, rateLimit, publicUrl },
     ),
     (each) => each.close(),
@@ -94,6 +112,8 @@ async function serve({ supervised }: { readonly supervised?: true }): Promise<vo
   const url = urlAt({ address: config.listen.host, port });
   open.adopt(await announce(config, url, logger), (withdraw) => withdraw());
   statuses.start(publicUrl ?? url);
+  crons.start();
+  open.defer(reconcileEveryMinute(crons, logger));
   void restore(records, logger);
   milestone(logger, { signal: await stopped }, 'stopping');
 }
@@ -125,6 +145,19 @@ function sweepEveryMinute(retention: Retention, logger: Logger): () => void {
     }
   };
   const timer = setInterval(() => void sweep(), 60_000);
+  return () => clearInterval(timer);
+}
+
+function reconcileEveryMinute(crons: Crons, logger: Logger): () => void {
+  const reconcile = async () => {
+    try {
+      await crons.reconcile();
+    } catch (error) {
+      logger.warn({ err: error }, 'cannot see to cron jobs; tried again in a minute');
+    }
+  };
+  void reconcile();
+  const timer = setInterval(() => void reconcile(), 60_000);
   return () => clearInterval(timer);
 }
 

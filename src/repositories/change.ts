@@ -25,6 +25,7 @@ export interface RepositoryChange {
   readonly concurrency?: number | null;
   readonly checkout?: Partial<Repository['checkout']>;
   readonly hosts?: Repository['hosts'];
+  readonly badge?: Repository['badge'];
 }
 
 /** Its secrets, said in the same way. */
@@ -63,6 +64,8 @@ export function newRepository(
     defaults: {},
     checkout: { submodules: 'none', lfs: 'none', paths: [] },
     hosts,
+    crons: [],
+    badge: 'private',
     createdAt: new Date().toISOString(),
   };
 }
@@ -94,6 +97,7 @@ export function changedRepository(old: Repository, change: RepositoryChange): Re
     },
     defaults: present({ ...old.defaults, ...change.defaults }),
     checkout: { ...old.checkout, ...change.checkout },
+    badge: change.badge ?? old.badge,
   };
 }
 

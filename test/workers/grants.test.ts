@@ -17,6 +17,8 @@ const repository: Repository = {
   defaults: { environment: { FROM: 'the repository' } },
   checkout: { submodules: 'none', lfs: 'none', paths: [] },
   hosts: 'public',
+  crons: [],
+  badge: 'private',
   createdAt: '2026-01-01T00:00:00.000Z',
 };
 

@@ -74,7 +74,7 @@ describe('the document', () => {
           'getUpload getVersion listArtifacts listBuilds listTokens listWorkers putUpload retryBuild revokeToken submitBuild ' +
           'addRepository changeRepository changeWebhookSecret getRepository listRepositories listSecrets putSecret ' +
           'removeRepository removeSecret ' +
-          'getDelivery getDeliveryBody listDeliveries receiveHook replayDelivery'
+          'getDelivery getDeliveryBody listDeliveries receiveHook replayDelivery getBadge listCrons putCron removeCron runCron'
         ).split(' '),
       ),
     );

@@ -5,6 +5,7 @@ import { Writable } from 'node:stream';
 import { pino } from 'pino';
 import { createServer, type ServerOptions } from '../../../src/api/server.ts';
 import type { App, Service } from '../../../src/api/service.ts';
+import { openCrons } from '../../../src/crons.ts';
 import { openDeliveries } from '../../../src/deliveries.ts';
 import { openHooks } from '../../../src/hooks.ts';
 import type { LogReader } from '../../../src/logs.ts';
@@ -52,6 +53,7 @@ export async function startService(
   const deliveries = openDeliveries(redis);
   const onTrouble = (error: unknown) => void logged.push(String(error));
   const hooks = openHooks({ repositories, deliveries, queue, onTrouble });
+  const crons = openCrons({ redis, repositories, queue, onTrouble });
   const statuses = openStatuses({ queue, records, repositories, forgeOf, logger: pino({ level: 'silent' }) });
   const tokens = openTokens(redis);
   const bearer = { read: '', submit: '', admin: '' };
@@ -78,6 +80,7 @@ export async function startService(
     secrets,
     deliveries,
     hooks,
+    crons,
     statuses,
   };
   const app = await createServer(service, {
@@ -99,6 +102,7 @@ export async function startService(
       await app.close();
       reader.close();
       records.close();
+      await crons.close();
       await queue.close();
       rmSync(directory, { recursive: true });
     },

@@ -24,6 +24,8 @@ test('a new repository is careful with strangers and builds all events', () => {
     defaults: {},
     checkout: { submodules: 'none', lfs: 'none', paths: [] },
     hosts: 'public',
+    crons: [],
+    badge: 'private',
     createdAt: expect.stringMatching(/^\d{4}-.*Z$/),
   });
 });

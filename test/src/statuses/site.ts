@@ -33,6 +33,8 @@ export function repositoryAt(kind: Kind, apiUrl: string, name = 'acme/tool'): Re
     defaults: {},
     checkout: { submodules: 'none', lfs: 'none', paths: [] },
     hosts: 'public',
+    crons: [],
+    badge: 'private',
     createdAt: '2026-01-01T00:00:00.000Z',
   };
 }

@@ -21,6 +21,8 @@ export function makeRepository(wanted: Partial<Repository> = {}): Repository {
     defaults: {},
     checkout: { submodules: 'none', lfs: 'none', paths: [] },
     hosts: 'public',
+    crons: [],
+    badge: 'private',
     createdAt: '2026-01-01T00:00:00.000Z',
     ...wanted,
   };
