@@ -4,6 +4,7 @@ import type { ShownBuild } from '../client.ts';
 import { withService } from './connect.ts';
 import { duration, size } from './format.ts';
 import { plain, second, table } from './table.ts';
+import { triggerInWords } from './trigger.ts';
 
 /** `cofferdam show`: all that is known of a build. */
 export function command(): Command {
@@ -32,6 +33,9 @@ function describe(build: ShownBuild): string {
     ['project', build.project],
     ['ref', source.ref],
     ['commit', source.sha],
+    ['change', build.trigger.commit?.message?.split('\n')[0]],
+    ['trigger', triggerInWords(build.trigger)],
+    ['trust', build.trust],
     ['retry of', build.retryOf],
     ['approved', build.approved && `by ${build.approved.by}, ${second(build.approved.at)}`],
     ['forge', build.unreported],
