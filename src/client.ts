@@ -4,6 +4,7 @@ import type { HookReceipt } from './api/hooks.ts';
 import type { Submission } from './api/submission.ts';
 import type { ArtifactRecord, BuildRecord, Status } from './build.ts';
 import { body, finished, json } from './client/answer.ts';
+import { type CronCalls, cronCalls } from './client/crons.ts';
 import { type BuildEvent, followBuild } from './client/follow.ts';
 import { createHttp, type Http, type Target } from './client/http.ts';
 import { RefusedError } from './client/problem.ts';
@@ -67,6 +68,7 @@ export interface Client {
   replay(id: string): Promise<HookReceipt>;
   readonly repositories: RepositoryCalls;
   readonly secrets: SecretCalls;
+  readonly crons: CronCalls;
 }
 
 /** @param onWait told when the service does not answer at once */
@@ -122,6 +124,7 @@ export function openClient(target: Target, onWait: (why: string) => void): Clien
     replay: (id) => json(http({ method: 'POST', path: `${delivery(id)}/replay` })),
     repositories: repositoryCalls(http),
     secrets: secretCalls(http),
+    crons: cronCalls(http),
   };
 }
 

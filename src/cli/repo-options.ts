@@ -21,6 +21,7 @@ export interface RepositoryFlags {
   readonly lfs?: 'none' | 'fetch';
   readonly path?: readonly string[] | false;
   readonly hosts?: 'public' | 'internal';
+  readonly badge?: 'public' | 'private';
   readonly credentials?: false;
   readonly httpsUser?: string;
   readonly httpsPasswordFile?: string;
@@ -63,6 +64,7 @@ export function withRepositoryFlags(command: Command): Command {
   choice('--lfs <which>', 'fetch files of Git LFS', ['none', 'fetch']);
   command.option('--path <path...>', 'check out only these directories and files');
   choice('--hosts <which>', 'internal: its host may be one of a private network', ['public', 'internal']);
+  choice('--badge <who>', 'public: anybody may see how its branches fare', ['public', 'private']);
   return command
     .option('--api-url <url>', 'API of the forge; none: no commit status is posted')
     .option('--https-user <name>', 'who fetches over https')
@@ -87,7 +89,7 @@ export async function changeOf(
   flags: RepositoryFlags,
   input: SecretInput,
 ): Promise<Omit<RepositoryChange, 'url'> & KeysChange> {
-  const { defaultBranch, apiUrl, events, supersede, hosts, priority, label, env, path } = flags;
+  const { defaultBranch, apiUrl, events, supersede, hosts, badge, priority, label, env, path } = flags;
   const untrusted = given({
     builds: flags.untrusted,
     network: flags.untrustedNetwork,
@@ -109,6 +111,7 @@ export async function changeOf(
       events,
       supersede,
       hosts,
+      badge,
       apiUrl: unlessNone(apiUrl, (text) => text),
       concurrency: unlessNone(flags.concurrency, (text) => integerOf('--concurrency', text, 1, 1_000_000)),
       credentials: await credentialsOf(flags, input),

@@ -26,6 +26,11 @@ export function describeRepository(repository: RepositoryDetails): string {
     ['lfs', checkout.lfs],
     ['paths', checkout.paths.join(' ') || undefined],
     ['hosts', repository.hosts],
+    ['badge', repository.badge],
+    ...repository.crons.map(
+      ({ name, schedule, timezone, branch = '(default)' }) =>
+        ['cron', `${name}: ${schedule} ${timezone}, ${branch}`] as const,
+    ),
     ['added', second(repository.createdAt)],
   ];
   return facts

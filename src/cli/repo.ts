@@ -3,6 +3,7 @@ import type { RepositoryDetails } from '../api/repository.ts';
 import { type ForgeKind, forges } from '../repositories.ts';
 import { withService } from './connect.ts';
 import { changeOf, type RepositoryFlags, withRemovalFlags, withRepositoryFlags } from './repo-options.ts';
+import { cronCommand } from './repo-cron.ts';
 import { describeRepository } from './repo-show.ts';
 import { secretInput, withoutNewline } from './secret-input.ts';
 import { plain, table } from './table.ts';
@@ -77,6 +78,7 @@ export function command(): Command {
     .option('--webhook-secret-file <file>', 'a file with the new one; - for stdin')
     .option('--json', 'print one JSON document')
     .action(rotate);
+  repo.addCommand(cronCommand());
   return repo;
 }
 
