@@ -1,18 +1,19 @@
 import { compileGlob, GlobError } from './glob.ts';
 import type { ArtifactPattern } from './plan.ts';
 import type { WorkflowFile } from './schema.ts';
-import type { Finding } from './shape.ts';
+import type { Finding } from './finding.ts';
 
 type Report = (finding: Finding) => void;
 
-/** The workflow's artifact patterns, one glob each. Reports those that cannot match a file of the workspace. */
+/** Artifact patterns, one glob each. Reports those that cannot match a file of the workspace. */
 export function readArtifacts(
   artifacts: NonNullable<WorkflowFile['artifacts']>,
+  place: readonly string[],
   report: Report,
 ): ArtifactPattern[] {
   const list = Array.isArray(artifacts);
   return [artifacts].flat().flatMap((artifact, index) => {
-    const path = list ? ['artifacts', String(index)] : ['artifacts'];
+    const path = list ? [...place, String(index)] : place;
     if (typeof artifact === 'string') return [readGlob(artifact, 'success', path, report)];
     const { when = 'success' } = artifact;
     const globs = (['path', 'paths'] as const).flatMap((key) => {
@@ -35,12 +36,13 @@ function readGlob(
   report: Report,
 ): ArtifactPattern {
   const glob = written.replace(/^(\.\/+)+/, '');
-  const fault = faultOf(glob);
+  const fault = globFault(glob);
   if (fault) report({ path, part: 'value', ...fault });
   return { glob, when };
 }
 
-function faultOf(glob: string): { message: string; hint?: string } | undefined {
+/** Why a glob cannot match a file of the workspace. */
+export function globFault(glob: string): { message: string; hint?: string } | undefined {
   if (glob.trim() === '' || glob === '.') {
     return { message: 'the pattern names no file', hint: "all files of the workspace are '**'" };
   }
@@ -52,7 +54,7 @@ function faultOf(glob: string): { message: string; hint?: string } | undefined {
   if (glob.split(/[/{},()|]/).includes('..')) {
     return { message: `'${glob}' leaves the workspace`, hint: 'patterns cannot contain ..' };
   }
-  if (glob.startsWith('!')) return { message: 'not supported yet: patterns that exclude' };
+  if (glob.startsWith('!')) return { message: 'patterns that exclude are not supported' };
   if (glob.endsWith('/')) {
     return { message: `'${glob}' is a directory`, hint: `its files are '${glob}**'` };
   }

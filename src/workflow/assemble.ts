@@ -1,170 +1,106 @@
-import { defaultLimits, type Limits } from '../limits.ts';
 import { readArtifacts } from './artifacts.ts';
-import { readEnvironment, readStepEnvironment } from './environment.ts';
-import {
-  type ArtifactPattern,
-  defaultTimeoutMs,
-  type Plan,
-  planDefaults,
-  type PlanStep,
-  stepDefaults,
-} from './plan.ts';
-import { bytesOf, millisecondsOf } from './quantity.ts';
-import type { StepFile, WorkflowFile } from './schema.ts';
-import { maxScriptBytes, shellScript } from './script.ts';
-import type { Finding } from './shape.ts';
+import { readCaches } from './caches.ts';
+import { readClone } from './clone.ts';
+import type { Circumstances, RunsOn } from './conditions.ts';
+import type { Surroundings } from './container.ts';
+import { type Dependency, readDependencies } from './dependency.ts';
+import type { Reading } from './finding.ts';
+import { type Combination, labelOf } from './matrix.ts';
+import { defaultTimeoutMs, type Network, type Plan, planDefaults, type PlanStep } from './plan.ts';
+import { readLimits } from './resources.ts';
+import type { WorkflowFile } from './schema.ts';
+import { readServices } from './services.ts';
+import { readSteps } from './steps.ts';
+import { readTimeout } from './timeout.ts';
+import { readWhen } from './when.ts';
+import { readWorkspace } from './workspace.ts';
 
-const longestMs = 168 * 60 * 60 * 1000;
-const MiB = 1024 ** 2;
-const TiB = 1024 ** 4;
+/** A workflow before it is known which others there are. `when` is empty if it does not run in this build. */
+export interface WorkflowDraft {
+  readonly plan: Omit<Plan, 'dependsOn' | 'steps'>;
+  /** Those that run in this build: there may be none. */
+  readonly steps: readonly PlanStep[];
+  readonly dependsOn: readonly Dependency[];
+}
 
-type Report = (finding: Finding) => void;
-/** The text of a scalar as written in the file. */
-type Source = (path: readonly string[]) => string | undefined;
-
-/** Everything of a Plan but its name; undefined when something was reported. */
+/** Makes a workflow of a file's checked data, for one combination of its matrix. */
 export function assemble(
   file: WorkflowFile,
-  source: Source,
-  report: Report,
-): Omit<Plan, 'name' | 'file'> | undefined {
-  let sound = true;
-  const fault: Report = (finding) => {
-    sound = false;
-    report(finding);
+  fileName: string,
+  matrix: Combination,
+  circumstances: Circumstances | undefined,
+  surroundings: Surroundings,
+): WorkflowDraft {
+  const { report } = surroundings;
+  const workspace = readWorkspace(file.workspace, surroundings);
+  const steps = readSteps(file, circumstances, surroundings);
+  if (file.clone !== undefined) readClone(file.clone, surroundings);
+  const label = labelOf(matrix);
+  return {
+    plan: {
+      name: label === '' ? fileName : `${fileName} (${label})`,
+      file: fileName,
+      matrix,
+      when: readRunsOn(file, circumstances, surroundings),
+      image: steps.some(({ container }) => container.kind === 'shared') ? file.image : undefined,
+      services: readServices(file.services ?? [], circumstances, surroundings),
+      caches: readCaches(file.caches ?? [], workspace, surroundings),
+      timeoutMs:
+        file.timeout === undefined ? defaultTimeoutMs : readTimeout(file.timeout, ['timeout'], surroundings),
+      limits: readLimits(file.resources ?? {}, surroundings),
+      network: readNetwork(file.network),
+      labels: readLabels(file.labels ?? {}, surroundings),
+      ...readConcurrency(file.concurrency, fileName),
+      retry: { max: file.retry?.max ?? planDefaults.retry.max },
+      ...(file.parallel !== undefined && { parallel: file.parallel }),
+      checkout: file.skip_clone === true ? 'none' : 'source',
+      workspace,
+      artifacts: readArtifacts(file.artifacts ?? [], ['artifacts'], report),
+    },
+    steps,
+    dependsOn: readDependencies(file, [], surroundings) ?? [],
   };
-  const shared = readEnvironment(file.environment ?? {}, ['environment'], source, fault).variables;
-  const timeoutMs = readTimeout(file.timeout, fault);
-  const limits = readLimits(file.resources ?? {}, fault);
-  const artifacts: ArtifactPattern[] = readArtifacts(file.artifacts ?? [], fault);
-  const places = stepsOf(file.steps);
-  const steps = places.map(({ step, name, path }, index) => {
-    if (step.image === undefined && file.image === undefined) {
-      const hint = 'set `image:` at the top of the file or in the step';
-      fault({ path, part: 'value', message: `step '${name}' has no image`, hint });
-    }
-    const before = places[index - 1];
-    const read = readStep(step, name, path, file.image, shared, source, fault);
-    return { ...read, dependsOn: before ? [before.name] : [] };
+}
+
+/** `runs_on` is the old name of `when.status`. */
+function readRunsOn(file: WorkflowFile, circumstances: Circumstances | undefined, reading: Reading): RunsOn {
+  const states = readWhen(file.when, ['when'], circumstances, reading);
+  if (file.runs_on === undefined) return states;
+  reading.warn({
+    path: ['runs_on'],
+    part: 'key',
+    message: '`runs_on` is the old name of `when: { status: … }`',
   });
-  reportRepeatedNames(places, fault);
-  const [first, ...others] = steps;
-  if (!sound || !first) return undefined;
-  return {
-    ...planDefaults,
-    image: steps.some(({ container }) => container.kind === 'shared') ? file.image : undefined,
-    steps: [first, ...others],
-    timeoutMs,
-    limits,
-    artifacts,
-  };
+  const wanted = new Set([...states, ...file.runs_on]);
+  return states.length === 0 ? [] : (['success', 'failure'] as const).filter((state) => wanted.has(state));
 }
 
-interface StepPlace {
-  readonly step: StepFile;
-  readonly name: string;
-  readonly path: readonly string[];
-  readonly namePath: readonly string[];
+function readNetwork(network: WorkflowFile['network']): Network {
+  if (network === undefined) return planDefaults.network;
+  return typeof network === 'string' ? { kind: network } : { kind: 'allow', hosts: network.allow };
 }
 
-/** Steps without a name are called step-1, step-2, … after their position; a map's key is a name. */
-function stepsOf(steps: WorkflowFile['steps']): StepPlace[] {
-  const list = Array.isArray(steps);
-  return Object.entries(steps).map(([key, step]) => {
-    const path = ['steps', key];
-    const name = step.name ?? (list ? `step-${Number(key) + 1}` : key);
-    return { step, name, path, namePath: step.name === undefined ? path : [...path, 'name'] };
+/** Labels without a value are left out, and so are Woodpecker's own. */
+function readLabels(
+  labels: NonNullable<WorkflowFile['labels']>,
+  { scalar, warn }: Reading,
+): Readonly<Record<string, string>> {
+  const own = Object.entries(labels).filter(([key]) => {
+    const isReserved = key.startsWith('woodpecker-ci.org');
+    if (isReserved)
+      warn({ path: ['labels', key], part: 'key', message: `${key} has no effect: it is Woodpecker's own` });
+    return !isReserved;
   });
+  const texts = own.map(([key, value]) => [key, scalar(['labels', key])?.source ?? String(value)] as const);
+  return Object.fromEntries(texts.filter(([, text]) => text !== ''));
 }
 
-function reportRepeatedNames(places: readonly StepPlace[], report: Report): void {
-  const seen = new Set<string>();
-  for (const { name, namePath } of places) {
-    if (seen.has(name)) {
-      const message = `another step is called '${name}'`;
-      report({ path: namePath, part: 'value', message, hint: 'give each step a name of its own' });
-    }
-    seen.add(name);
-  }
-}
-
-function readStep(
-  step: StepFile,
-  name: string,
-  path: readonly string[],
-  image: string | undefined,
-  shared: Readonly<Record<string, string>>,
-  source: Source,
-  report: Report,
-): PlanStep {
-  const [first = '', ...others] = typeof step.commands === 'string' ? [step.commands] : step.commands;
-  const commands: readonly [string, ...string[]] = [first, ...others];
-  if (Buffer.byteLength(shellScript(commands)) > maxScriptBytes) {
-    const message = `the commands of step '${name}' are longer than Linux lets one argument be (128 KiB)`;
-    report({
-      path: [...path, 'commands'],
-      part: 'value',
-      message,
-      hint: 'put them in a script in the repository',
-    });
-  }
-  const environment = readStepEnvironment(step, path, shared, source, report);
-  return {
-    ...stepDefaults,
-    name,
-    container: containerOf(step, image, environment.secrets),
-    run: { kind: 'commands', commands },
-    ...environment,
-    onFailure: step.failure ?? 'fail',
-    when: readStatus(step.when),
-  };
-}
-
-/**
- * A step with secrets does not share a container: what another step left running could read its environment, and a
- * later one what it wrote to the home directory.
- */
-function containerOf(
-  step: StepFile,
-  shared: string | undefined,
-  secrets: PlanStep['secrets'],
-): PlanStep['container'] {
-  const image = step.image ?? (secrets.length > 0 ? shared : undefined);
-  return image === undefined ? { kind: 'shared' } : { kind: 'own', image };
-}
-
-/** Conditions are alternatives; one that names no status holds while the build has not failed, as in Woodpecker. */
-function readStatus(when: StepFile['when']): PlanStep['when'] {
-  const conditions = when === undefined ? [{}] : [when].flat();
-  const wanted = new Set(conditions.flatMap(({ status }) => status ?? ['success' as const]));
-  return (['success', 'failure'] as const).filter((status) => wanted.has(status));
-}
-
-function readTimeout(timeout: string | undefined, report: Report): number {
-  if (timeout === undefined) return defaultTimeoutMs;
-  const milliseconds = millisecondsOf(timeout);
-  if (milliseconds < 1000 || milliseconds > longestMs) {
-    report({ path: ['timeout'], part: 'value', message: `timeout must be 1s to 168h, not ${timeout}` });
-  }
-  return milliseconds;
-}
-
-function readLimits(resources: NonNullable<WorkflowFile['resources']>, report: Report): Limits {
-  const size = (key: 'memory' | 'disk', otherwise: number, least: number): number => {
-    const written = resources[key];
-    if (written === undefined) return otherwise;
-    const bytes = bytesOf(written);
-    if (bytes < least || bytes > 64 * TiB) {
-      const message = `resources.${key} must be ${least / MiB}MiB to 64TiB, not ${written}`;
-      report({ path: ['resources', key], part: 'value', message });
-    }
-    return bytes;
-  };
-  return {
-    ...defaultLimits,
-    ...(resources.cpus !== undefined && { cpus: resources.cpus }),
-    ...(resources.pids !== undefined && { pids: resources.pids }),
-    memoryBytes: size('memory', defaultLimits.memoryBytes, 32 * MiB),
-    diskBytes: size('disk', defaultLimits.diskBytes, MiB),
-  };
+function readConcurrency(
+  concurrency: WorkflowFile['concurrency'],
+  fileName: string,
+): Pick<Plan, 'concurrency'> {
+  if (concurrency === undefined) return {};
+  const { limit, group = '' } = typeof concurrency === 'number' ? { limit: concurrency } : concurrency;
+  // A group that somebody calls like a workflow is not that workflow's.
+  return { concurrency: { limit, group: group === '' ? `workflow ${fileName}` : `group ${group}` } };
 }

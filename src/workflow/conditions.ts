@@ -49,6 +49,7 @@ export function readCondition(file: ConditionFile): When {
     events(file.event),
     patterns('repo', file.repo, variable('CI_REPO')),
     patterns('ref', file.ref, variable('CI_COMMIT_REF')),
+    patterns('tag', file.tag, variable('CI_COMMIT_TAG')),
     patterns('instance', file.instance, variable('CI_SYSTEM_HOST')),
     unless(['tag'], patterns('branch', file.branch, variable('CI_COMMIT_BRANCH'))),
     onlyFor(
@@ -66,16 +67,10 @@ export function readCondition(file: ConditionFile): When {
   };
 }
 
-/**
- * In which states it runs, by its conditions, of which one must hold; none at all: always. Empty: not in this build.
- * A condition that holds and says nothing of states stands for success.
- */
-export function runsOn(conditions: readonly When[], circumstances: Circumstances): RunsOn {
-  if (conditions.length === 0) return ['success'];
-  const states = conditions
-    .filter(({ holds }) => holds(circumstances))
-    .flatMap(({ status }) => (status.length === 0 ? ['success' as const] : status));
-  return [...new Set(states)];
+/** In which states something runs by the conditions that hold; one that says nothing of states stands for success. */
+export function statesOf(holding: readonly When[]): RunsOn {
+  const states = holding.flatMap(({ status }) => (status.length === 0 ? ['success' as const] : status));
+  return (['success', 'failure'] as const).filter((state) => states.includes(state));
 }
 
 const eventOf = ({ variables }: Circumstances): string => variables['CI_PIPELINE_EVENT'] ?? '';
@@ -116,7 +111,7 @@ function isList(value: object): value is readonly string[] {
 }
 
 function patterns(
-  key: 'platform' | 'repo' | 'ref' | 'instance' | 'branch' | 'cron',
+  key: 'platform' | 'repo' | 'ref' | 'tag' | 'instance' | 'branch' | 'cron',
   wanted: ConditionFile['branch'],
   value: (circumstances: Circumstances) => string,
 ): Condition | undefined {

@@ -2,12 +2,17 @@ import type { XStatic } from 'typebox/schema';
 
 /** The part of the workflow's schema that says what is in a step's environment; see schema.ts. */
 
-const plainValues = [
-  { type: 'string', title: 'text without NUL', pattern: '^[^\\u0000]*$', maxLength: 32_000 },
-  { type: 'number' },
-  { type: 'boolean' },
-  { type: 'null' },
-] as const;
+const values = {
+  anyOf: [
+    { type: 'string', title: 'text without NUL', pattern: '^[^\\u0000]*$', maxLength: 32_000 },
+    { type: 'number' },
+    { type: 'boolean' },
+    { type: 'null' },
+    { type: 'array' },
+    { type: 'object' },
+  ],
+  title: 'value',
+} as const;
 
 const variableName = {
   title: 'name of letters, digits and _ that does not begin with a digit',
@@ -30,7 +35,7 @@ export const environment = {
   anyOf: [
     {
       type: 'object',
-      additionalProperties: { anyOf: plainValues, title: 'value (text, number or boolean)' },
+      additionalProperties: values,
       propertyNames: variableName,
     },
     variableList,
@@ -49,29 +54,19 @@ const secretName = {
   maxLength: 100,
 } as const;
 
-const secretValue = {
-  type: 'object',
-  title: 'secret',
-  required: ['from_secret'],
-  additionalProperties: false,
-  properties: { from_secret: secretName },
-} as const;
-
 export const stepEnvironment = {
   anyOf: [
     {
       type: 'object',
-      additionalProperties: {
-        anyOf: [...plainValues, secretValue],
-        title: 'value (text, number, boolean or from_secret)',
-      },
+      additionalProperties: values,
       propertyNames: variableName,
     },
     variableList,
   ],
   title: 'map of variables or list of KEY=value',
   description:
-    "Environment variables; they win over the workflow's. `{ from_secret: NAME }` is a secret's value.",
+    "Environment variables; they win over the workflow's. `{ from_secret: NAME }` is a secret's value; lists and maps " +
+    'are written as for `settings`.',
   examples: [{ DEPLOY_TOKEN: { from_secret: 'deploy_token' } }],
 } as const;
 
@@ -100,4 +95,19 @@ export const secretFiles = {
   examples: [[{ from_secret: 'deploy_key' }]],
 } as const;
 
+export const settings = {
+  type: 'object',
+  title: 'map of settings',
+  description:
+    'What a plugin is to do: `my-key: x` is its variable PLUGIN_MY_KEY; lists of plain values are joined by commas, ' +
+    'maps and other lists are JSON, `{ from_secret: NAME }` is a secret.',
+  additionalProperties: values,
+  propertyNames: {
+    title: 'name of letters, digits, _, - and .',
+    pattern: '^[A-Za-z0-9_.-]+$',
+    maxLength: 1000,
+  },
+} as const;
+
+export type SettingsFile = XStatic<typeof settings>;
 export type StepEnvironmentFile = XStatic<typeof stepEnvironment>;

@@ -1,52 +1,68 @@
-import type { StepEnvironmentFile } from './environment-schema.ts';
-import { type PlanStep, secretsPath, type StepSecret } from './plan.ts';
+import type { SettingsFile, StepEnvironmentFile } from './environment-schema.ts';
+import type { Reading } from './finding.ts';
+import { secretsPath, type StepSecret } from './plan.ts';
 import type { StepFile } from './schema.ts';
-import type { Finding } from './shape.ts';
+import { readValues, settingName, type Values } from './settings.ts';
 
-type Report = (finding: Finding) => void;
-/** The text of a scalar as written in the file. */
-type Source = (path: readonly string[]) => string | undefined;
+/** What a step or service says of its environment. */
+interface Environment {
+  readonly environment?: StepEnvironmentFile;
+  readonly settings?: SettingsFile;
+  readonly secrets?: StepFile['secrets'];
+}
 
-/** A step's variables, over those of the workflow, and its secrets. */
-export function readStepEnvironment(
-  step: StepFile,
+/** A container's variables, over those that it has anyway, and its secrets. */
+export function readContainerEnvironment(
+  file: Environment,
   path: readonly string[],
   shared: Readonly<Record<string, string>>,
-  source: Source,
-  report: Report,
-): Pick<PlanStep, 'environment' | 'secrets'> {
-  const own = readEnvironment(step.environment ?? {}, [...path, 'environment'], source, report);
+  reading: Reading,
+): { readonly environment: Record<string, string>; readonly secrets: readonly StepSecret[] } {
+  const own = readEnvironment(file.environment ?? {}, [...path, 'environment'], reading);
+  const settings = readValues(file.settings ?? {}, [...path, 'settings'], settingName, reading);
   // A secret that is withheld must not leave the workflow's variable of that name in its place.
-  const environment = { ...shared, ...own.variables };
-  for (const { variable } of own.secrets) delete environment[variable];
-  return { environment, secrets: [...own.secrets, ...readSecretFiles(step.secrets ?? [], path, report)] };
+  const environment = { ...shared, ...settings.variables, ...own.variables };
+  const inVariables = [...settings.secrets, ...own.secrets];
+  for (const secret of inVariables) if (secret.kind !== 'file') delete environment[secret.variable];
+  return { environment, secrets: [...inVariables, ...readSecretFiles(file.secrets ?? [], path, reading)] };
 }
 
-/** Numbers keep their spelling: `VERSION: 1.10` is 1.10, not 1.1. */
-export function readEnvironment(
+/** The variables of all steps; secrets are for single steps. */
+export function readSharedEnvironment(
+  environment: StepEnvironmentFile,
+  reading: Reading,
+): Readonly<Record<string, string>> {
+  const { variables, secrets } = readEnvironment(environment, ['environment'], reading);
+  for (const secret of secrets) {
+    if (secret.kind === 'file') continue;
+    reading.report({
+      path: ['environment', secret.variable],
+      part: 'value',
+      message: `environment.${secret.variable} is a secret for all steps`,
+      hint: 'a secret goes to the steps that name it: move it to their `environment:`',
+    });
+  }
+  return variables;
+}
+
+function readEnvironment(
   environment: StepEnvironmentFile,
   path: readonly string[],
-  source: Source,
-  report: Report,
-): {
-  readonly variables: Record<string, string>;
-  readonly secrets: readonly Extract<StepSecret, { kind: 'variable' }>[];
-} {
-  if (Array.isArray(environment)) return { variables: readList(environment, path, report), secrets: [] };
-  const variables = new Map<string, string>();
-  const secrets: Extract<StepSecret, { kind: 'variable' }>[] = [];
-  for (const [name, value] of Object.entries(environment)) {
-    if (typeof value === 'object' && value !== null) {
-      secrets.push({ kind: 'variable', variable: name, secret: value.from_secret });
-      continue;
-    }
-    const written = typeof value === 'number' ? source([...path, name]) : undefined;
-    variables.set(name, written ?? String(value ?? ''));
-  }
-  return { variables: Object.fromEntries(variables), secrets };
+  reading: Reading,
+): Values {
+  if (isList(environment)) return { variables: readList(environment, path, reading), secrets: [] };
+  return readValues(environment, path, (name) => name, reading);
 }
 
-function readList(lines: readonly string[], path: readonly string[], report: Report): Record<string, string> {
+function isList(environment: StepEnvironmentFile): environment is string[] {
+  return Array.isArray(environment);
+}
+
+function readList(
+  lines: readonly string[],
+  path: readonly string[],
+  { report }: Reading,
+): Record<string, string> {
   const variables = new Map<string, string>();
   for (const [index, line] of lines.entries()) {
     const name = line.slice(0, line.indexOf('='));
@@ -62,7 +78,7 @@ function readList(lines: readonly string[], path: readonly string[], report: Rep
 function readSecretFiles(
   files: NonNullable<StepFile['secrets']>,
   path: readonly string[],
-  report: Report,
+  { report }: Reading,
 ): StepSecret[] {
   const seen = new Set<string>();
   return files.map(({ from_secret: secret, path: file = `${secretsPath}/${secret}` }, index) => {

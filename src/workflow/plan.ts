@@ -12,7 +12,7 @@ export interface Plan {
   readonly name: string;
   /** From the file's name: `.cofferdam.yaml` → `cofferdam`, `.cofferdam/lint.yaml` → `lint`. */
   readonly file: string;
-  /** Its values of the matrix, which all steps have as variables. */
+  /** Its values of the matrix; steps have them as variables already, plugins do not. */
   readonly matrix: Readonly<Record<string, string>>;
   /** Names of plans of this build; it begins when all of these have ended. */
   readonly dependsOn: readonly string[];
@@ -29,7 +29,7 @@ export interface Plan {
   readonly network: Network;
   /** What a worker must have; a worker's `*` stands for any value. */
   readonly labels: Readonly<Record<string, string>>;
-  /** No more than `limit` workflows of the repository with this group run at one time. */
+  /** No more than `limit` workflows of the repository with this group run at one time. A group has any text. */
   readonly concurrency?: { readonly group: string; readonly limit: number };
   /** Further tries after failures of the platform. */
   readonly retry: { readonly max: number };
@@ -125,6 +125,9 @@ export interface PlanService {
   readonly name: string;
   readonly image: string;
   readonly run: Run;
+  /** As a step's. */
+  readonly directory: string;
+  readonly pull: 'missing' | 'always';
   readonly environment: Readonly<Record<string, string>>;
   readonly secrets: readonly StepSecret[];
   /** When it counts as ready: no step begins before. */
@@ -157,9 +160,13 @@ export interface PlanCache {
   readonly key: readonly string[];
 }
 
-/** A secret by its name, and where the step finds it: in a variable, or in a file below secretsPath. */
+/**
+ * A secret by its name, and where the step finds it: in a variable, in a file below secretsPath, or in a variable that is
+ * JSON, with its value where withSecret() of settings.ts puts it into the template. That variable may hold several.
+ */
 export type StepSecret = { readonly secret: string } & (
   | { readonly kind: 'variable'; readonly variable: string }
+  | { readonly kind: 'json'; readonly variable: string; readonly template: string }
   | { readonly kind: 'file'; readonly file: string }
 );
 

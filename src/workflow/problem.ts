@@ -17,8 +17,8 @@ export interface Problem {
 const most = 100;
 
 /**
- * A workflow file that cannot be used. `problems` holds at least one problem, in the order of the file, none twice,
- * at most 100; the message shows each on a line of its own.
+ * Workflow files that cannot be used. `problems` holds at least one problem, file by file in the order of each, none
+ * twice, at most 100; the message shows each on a line of its own.
  */
 export class WorkflowError extends UsageError {
   readonly problems: readonly Problem[];
@@ -39,6 +39,11 @@ export function render({ file, line, column, message, hint }: Problem): string {
 }
 
 function inOrder(problems: readonly Problem[]): Problem[] {
-  const distinct = new Map(problems.map((each) => [`${each.line}:${each.column}:${each.message}`, each]));
-  return [...distinct.values()].sort((a, b) => a.line - b.line || a.column - b.column);
+  const distinct = new Map(
+    problems.map((each) => [`${each.file}:${each.line}:${each.column}:${each.message}`, each]),
+  );
+  const files = [...new Set(problems.map(({ file }) => file))];
+  const place = new Map(files.map((file, index) => [file, index]));
+  const order = ({ file }: Problem) => place.get(file) ?? 0;
+  return [...distinct.values()].sort((a, b) => order(a) - order(b) || a.line - b.line || a.column - b.column);
 }

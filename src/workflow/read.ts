@@ -1,8 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { UsageError } from '../usage.ts';
-import { maxFileBytes, parseWorkflow } from './parse.ts';
+import { parseWorkflow } from './parse.ts';
 import type { Plan } from './plan.ts';
 import { WorkflowError } from './problem.ts';
+import { maxFileBytes } from './workflow-text.ts';
 
 /**
  * Reads a workflow file, of which it never takes in much more than 1 MiB. Throws UsageError when it cannot be

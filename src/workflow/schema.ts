@@ -1,10 +1,14 @@
 import type { XStatic } from 'typebox/schema';
-import { environment, secretFiles, stepEnvironment } from './environment-schema.ts';
+import { environment } from './environment-schema.ts';
+import { serviceSchema } from './service-schema.ts';
+import { stepSchema } from './step-schema.ts';
+import { artifacts, dependencies, duration, flag, globs, image, name, path, size } from './value-schema.ts';
+import { workflowWhenSchema } from './when-schema.ts';
 
 /**
  * The workflow file's shape: the one source of the validator, of the types and of the published JSON Schema
  * (draft-07, which every editor knows). Titles and examples also make the error messages: "must be a TITLE such as
- * EXAMPLE". Ranges of sizes and durations, and what needs more than one key to judge, are checked in assemble.ts.
+ * EXAMPLE". Ranges of sizes and durations, and what needs more than one key to judge, are checked where plans are made.
  *
  * Plain data, with typebox for the types alone: building it with typebox takes 50 ms of every `cofferdam run`.
  *
@@ -12,96 +16,10 @@ import { environment, secretFiles, stepEnvironment } from './environment-schema.
  * (MAX_ARG_STRLEN of Linux), which 32,000 characters never do, nor a secret.
  */
 
-const image = {
-  type: 'string',
-  title: 'image reference',
-  description: 'What the commands run in: an OCI image, bootstrap:SUITE+PACKAGE,…, or an imported name.',
-  examples: ['node:24', 'bootstrap:bookworm+make'],
-  pattern: '^[!-,.-~][!-~]*$',
-  maxLength: 1024,
-} as const;
-
-const name = {
-  type: 'string',
-  title: 'name',
-  description: 'Shown in the log and the record; unique in the file.',
-  pattern: '^\\P{Cc}+$',
-  maxLength: 100,
-} as const;
-
-const command = {
-  type: 'string',
-  title: 'command',
-  description: 'One or more lines of shell.',
-  examples: ['make test'],
-  pattern: '^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$',
-} as const;
-
-const commands = {
-  anyOf: [command, { type: 'array', items: command, minItems: 1 }],
-  title: 'command or list of commands',
-  description: 'Run one after another in one shell with `set -e`; the first that fails ends the step.',
-} as const;
-
-const status = { type: 'string', enum: ['success', 'failure'] } as const;
-
-const condition = {
-  type: 'object',
-  title: 'condition',
-  additionalProperties: false,
-  properties: {
-    status: {
-      anyOf: [status, { type: 'array', items: status, minItems: 1 }],
-      title: 'status (success or failure) or list of these',
-      description: 'States of the build so far in which the step runs. Default: success.',
-    },
-  },
-} as const;
-
-export const stepSchema = {
-  type: 'object',
-  title: 'step',
-  description: 'Commands in a container. Steps with no image of their own share one container.',
-  required: ['commands'],
-  additionalProperties: false,
-  properties: {
-    name,
-    image,
-    commands,
-    environment: stepEnvironment,
-    secrets: secretFiles,
-    failure: {
-      type: 'string',
-      enum: ['fail', 'ignore'],
-      description: 'ignore: the build goes on as if the step had passed. Default: fail.',
-    },
-    when: {
-      anyOf: [condition, { type: 'array', items: condition, minItems: 1 }],
-      title: 'condition or list of conditions',
-      description: 'The step runs when one of the conditions holds. Default: while the build has not failed.',
-    },
-  },
-} as const;
-
-const size = {
-  anyOf: [
-    {
-      type: 'string',
-      title: 'size',
-      examples: ['4GiB', '512MiB', '2GB'],
-      pattern: '^[0-9]+(\\.[0-9]+)? ?([kKMGT]B|[KMGT]iB|B)?$',
-      maxLength: 32,
-    },
-    { type: 'integer' },
-  ],
-  title: 'size',
-  examples: ['4GiB', '512MiB', '2GB'],
-} as const;
-
 const resources = {
   type: 'object',
   title: 'map of limits',
-  description: 'Hard limits of the whole build.',
+  description: 'Hard limits of the whole workflow.',
   additionalProperties: false,
   properties: {
     cpus: {
@@ -112,7 +30,7 @@ const resources = {
       maximum: 1024,
     },
     memory: { ...size, description: 'At least 32MiB. Default: 4GiB.' },
-    disk: { ...size, description: 'All that the build writes; at least 1MiB. Default: 10GiB.' },
+    disk: { ...size, description: 'All that the workflow writes; at least 1MiB. Default: 10GiB.' },
     pids: {
       type: 'integer',
       title: 'whole number',
@@ -123,42 +41,104 @@ const resources = {
   },
 } as const;
 
-const glob = {
-  type: 'string',
-  title: 'pattern of paths',
-  description: 'Relative to the workspace; *, **, ?, [a-z] and {a,b} as in a shell.',
-  examples: ['dist/**', '*.deb'],
-  maxLength: 1024,
-} as const;
-
-const globs = {
-  anyOf: [glob, { type: 'array', items: glob, minItems: 1 }],
-  title: 'pattern of paths or list of patterns',
-  examples: ['dist/**', '*.deb'],
-} as const;
-
-const artifact = {
+const network = {
   anyOf: [
-    glob,
+    { type: 'string', enum: ['none', 'egress'] },
     {
       type: 'object',
-      title: 'artifact',
+      title: 'network class',
+      required: ['allow'],
       additionalProperties: false,
       properties: {
-        path: globs,
-        paths: globs,
-        when: {
-          type: 'string',
-          enum: ['always', 'success', 'failure'],
-          description: 'Builds after which these files are kept. Default: success.',
+        allow: {
+          type: 'array',
+          title: 'list of host names',
+          items: {
+            type: 'string',
+            title: 'host name',
+            examples: ['packages.example.org', '*.example.org'],
+            pattern:
+              '^(\\*\\.)?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$',
+            maxLength: 253,
+          },
+          minItems: 1,
+          maxItems: 100,
         },
       },
     },
   ],
-  title: 'pattern of paths or map with path and when',
+  title: 'network class (none, egress, or map with allow)',
+  description:
+    'none: only the loopback interface; egress: the internet, but nothing private; allow: these hosts.',
 } as const;
 
-const stepReference = { $ref: '#/definitions/step' } as const;
+const cache = {
+  type: 'object',
+  title: 'cache',
+  required: ['name', 'path'],
+  additionalProperties: false,
+  properties: {
+    name: {
+      type: 'string',
+      title: 'name of letters, digits, _, . and -',
+      examples: ['npm'],
+      pattern: '^(?![.]{1,2}$)[A-Za-z0-9_.-]+$',
+      maxLength: 100,
+    },
+    path: {
+      ...path,
+      description: 'A directory: absolute, or relative to the workspace.',
+      examples: ['/root/.npm'],
+    },
+    key: { ...globs, description: 'Files whose content decides whether it is still the same.' },
+  },
+} as const;
+
+const scalars = [{ type: 'string' }, { type: 'number' }, { type: 'boolean' }] as const;
+const matrixValue = { anyOf: scalars, title: 'value (text, number or boolean)' } as const;
+const variable = {
+  title: 'name of letters, digits and _ that does not begin with a digit',
+  pattern: '^[A-Za-z_][A-Za-z0-9_]*$',
+  maxLength: 100,
+} as const;
+
+const matrix = {
+  type: 'object',
+  title: 'matrix',
+  description: 'The workflow runs once for each combination of these values.',
+  minProperties: 1,
+  propertyNames: variable,
+  properties: {
+    include: {
+      type: 'array',
+      title: 'list of combinations',
+      description: 'Only these combinations.',
+      minItems: 1,
+      items: {
+        type: 'object',
+        title: 'combination',
+        minProperties: 1,
+        propertyNames: variable,
+        additionalProperties: matrixValue,
+      },
+    },
+  },
+  additionalProperties: { type: 'array', title: 'list of values', items: matrixValue, minItems: 1 },
+} as const;
+
+const label = {
+  anyOf: [
+    { type: 'string', title: 'label', pattern: '^[A-Za-z0-9._/*-]{0,100}$', examples: ['linux/arm64'] },
+    { type: 'number' },
+    { type: 'boolean' },
+  ],
+  title: 'label (letters, digits, ., _, / and -)',
+} as const;
+
+const limit = { type: 'integer', title: 'whole number', minimum: 1, maximum: 10_000 } as const;
+
+const steps = { $ref: '#/definitions/step' } as const;
+const service = { $ref: '#/definitions/service' } as const;
 
 /** Printed by `cofferdam schema`. */
 export const workflowSchema = {
@@ -173,36 +153,128 @@ export const workflowSchema = {
     image,
     steps: {
       anyOf: [
-        { type: 'array', items: stepReference, minItems: 1 },
-        { type: 'object', additionalProperties: stepReference, minProperties: 1, propertyNames: name },
+        { type: 'array', items: steps, minItems: 1, maxItems: 1000 },
+        {
+          type: 'object',
+          additionalProperties: steps,
+          minProperties: 1,
+          maxProperties: 1000,
+          propertyNames: name,
+        },
       ],
       title: 'list of steps or map of names to steps',
-      description: 'Run in the order of the file.',
+      description: 'Run in the order of the file, or as `depends_on` says.',
     },
+    services: {
+      anyOf: [
+        { type: 'array', items: service, maxItems: 100 },
+        { type: 'object', additionalProperties: service, propertyNames: serviceSchema.properties.name },
+      ],
+      title: 'list of services or map of names to services',
+      description: 'Run beside the steps, such as a database.',
+    },
+    when: workflowWhenSchema,
+    depends_on: {
+      ...dependencies,
+      description: 'Workflows, by the names of their files, that must have ended before.',
+    },
+    needs: { ...dependencies, description: 'Another name of `depends_on`.' },
+    matrix,
     environment,
-    timeout: {
-      type: 'string',
-      title: 'duration',
-      description: 'How long the whole build may take; 1s to 168h. Default: 1h.',
-      examples: ['30m', '1h30m', '90s'],
-      pattern: '^(?=.)([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?$',
-    },
+    timeout: { ...duration, description: 'How long the whole workflow may take; 1s to 168h. Default: 1h.' },
     resources,
-    network: {
-      type: 'string',
-      enum: ['none'],
-      title: 'network class',
-      description: 'none: only the loopback interface.',
+    network,
+    caches: {
+      type: 'array',
+      items: cache,
+      title: 'list of caches',
+      description: 'Directories that are kept from build to build.',
+      maxItems: 20,
     },
-    artifacts: {
-      anyOf: [artifact, { type: 'array', items: artifact }],
-      title: 'pattern of paths or list of patterns',
-      description: 'Files of the workspace to keep after the build.',
-      examples: ['dist/**', '*.deb'],
+    artifacts,
+    labels: {
+      type: 'object',
+      title: 'map of labels',
+      description: 'What a worker must have to run it.',
+      additionalProperties: label,
+      propertyNames: { title: 'label', pattern: '^[A-Za-z0-9._/-]{1,100}$' },
+      maxProperties: 20,
     },
+    concurrency: {
+      anyOf: [
+        limit,
+        {
+          type: 'object',
+          title: 'concurrency',
+          required: ['limit'],
+          additionalProperties: false,
+          properties: {
+            limit,
+            group: { type: 'string', title: 'name', description: 'Default: this workflow.', maxLength: 200 },
+          },
+        },
+      ],
+      title: 'number, or map with limit and group',
+      description: 'How many runs of the workflow, or of a group, there may be at one time.',
+    },
+    retry: {
+      type: 'object',
+      title: 'retry',
+      description: 'What happens after failures of the platform.',
+      additionalProperties: false,
+      properties: {
+        max: {
+          type: 'integer',
+          title: 'whole number',
+          description: 'Further tries. Default: 2.',
+          minimum: 0,
+          maximum: 3,
+        },
+        when: {
+          type: 'array',
+          title: 'list of reasons',
+          items: { type: 'string', enum: ['infrastructure'] },
+          minItems: 1,
+          description: 'Only infrastructure: what failed by its own fault fails again.',
+        },
+      },
+    },
+    parallel: { ...limit, description: 'Steps at one time. Default: as many as can.' },
+    workspace: {
+      type: 'object',
+      title: 'workspace',
+      description: 'Where the source is in the containers: base/path. Default: /workspace.',
+      additionalProperties: false,
+      properties: { base: path, path },
+    },
+    clone: {
+      anyOf: [
+        {
+          type: 'object',
+          additionalProperties: false,
+          properties: { git: { type: 'object', title: 'clone step' } },
+        },
+        {
+          type: 'array',
+          items: { type: 'object', title: 'clone step', properties: { name }, additionalProperties: {} },
+        },
+      ],
+      title: 'clone step',
+      description: "Of Woodpecker's; the worker checks the source out itself.",
+    },
+    skip_clone: { ...flag, description: 'true: the workspace begins empty.' },
+    runs_on: {
+      type: 'array',
+      title: 'list of states',
+      items: { type: 'string', enum: ['success', 'failure'] },
+      description: 'The old name of `when.status`.',
+    },
+    variables: { description: 'A place for YAML anchors; has no effect.' },
+    anchors: { description: 'A place for YAML anchors; has no effect.' },
   },
-  definitions: { step: stepSchema },
+  definitions: { step: stepSchema, service: serviceSchema },
 } as const;
 
 export type WorkflowFile = XStatic<typeof workflowSchema>;
 export type StepFile = XStatic<typeof stepSchema>;
+export type ServiceFile = XStatic<typeof serviceSchema>;

@@ -1,15 +1,8 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { suggest } from './suggest.ts';
-import { stepSchema, type WorkflowFile, workflowSchema } from './schema.ts';
-import { isUnsupportedKey, unsupportedValue } from './unsupported.ts';
-
-/** A problem by its path in the data; the place in the text is looked up later. */
-export interface Finding {
-  readonly path: readonly string[];
-  readonly part: 'key' | 'value';
-  readonly message: string;
-  readonly hint?: string;
-}
+import { type Finding, labelOf } from './finding.ts';
+import { refusalOf } from './refusals.ts';
+import { type WorkflowFile, workflowSchema } from './schema.ts';
 
 interface Schema {
   readonly $schema?: string;
@@ -88,9 +81,9 @@ function withoutOtherBranches(errors: readonly ErrorObject[]): ErrorObject[] {
   );
 }
 
-/** The step is the schema's only definition. */
 function resolve(schema: Schema): Schema {
-  return schema.$ref === undefined ? schema : stepSchema;
+  if (schema.$ref === undefined) return schema;
+  return schema.$ref.endsWith('/step') ? workflowSchema.definitions.step : workflowSchema.definitions.service;
 }
 
 function takes({ type, anyOf }: Schema, value: unknown): boolean {
@@ -110,13 +103,11 @@ function faultOf(error: ErrorObject): Fault {
     .split('/')
     .slice(1)
     .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
-  const what = label(path);
+  const what = labelOf(path);
   if (keyword === 'type' && path.length === 0) {
     return { path, part: 'value', message: `the file must be a map with steps, not ${shown(data)}` };
   }
   if (keyword === 'additionalProperties') return keyFault(path, params['additionalProperty'] ?? '', schema);
-  const future = unsupportedValue(schema.title ?? '', data);
-  if (future !== undefined) return { path, part: 'value', message: `not supported yet: ${future}` };
   switch (keyword) {
     case 'required': {
       const missing = params['missingProperty'] ?? '';
@@ -130,6 +121,9 @@ function faultOf(error: ErrorObject): Fault {
     case 'minItems':
     case 'minProperties':
       return { path, part: 'value', message: `${what} is empty` };
+    case 'maxItems':
+    case 'maxProperties':
+      return { path, part: 'value', message: `${what} has more than ${params['limit']} entries` };
     case 'maxLength':
       return { path, part: 'value', message: `${what} is longer than ${params['limit']} characters` };
     case 'minimum':
@@ -152,18 +146,26 @@ function faultOf(error: ErrorObject): Fault {
 function keyFault(parent: readonly string[], key: string, schema: Schema): Fault {
   const path = [...parent, key];
   const title = schema.title ?? '';
-  if (isUnsupportedKey(title, key)) {
-    return { path, part: 'key', message: `not supported yet: ${key}`, instead: 'commands' };
-  }
+  const refusal = refusalOf(title, key);
+  if (refusal !== undefined) return { path, part: 'key', message: `'${key}' is refused: ${refusal}` };
   const known = Object.keys(schema.properties ?? {}).filter((each) => each !== '$schema');
+  const told = known.filter(
+    (each) => !/^(Another name|The old name|Only false)/.test(descriptionOf(schema, each)),
+  );
   const meant = suggest(key, known);
-  const hint = meant === undefined ? `${phrase(title)} has ${known.join(', ')}` : `did you mean '${meant}'?`;
+  const hint = meant === undefined ? `${phrase(title)} has ${told.join(', ')}` : `did you mean '${meant}'?`;
   const message = `unknown key ${shown(key)}`;
   return { path, part: 'key', message, hint, ...(meant !== undefined && { instead: meant }) };
 }
 
+function descriptionOf({ properties }: Schema, key: string): string {
+  const property = properties?.[key];
+  const described = typeof property === 'object' && property !== null && 'description' in property;
+  return described ? String(property.description) : '';
+}
+
 function expected({ title, enum: values, examples }: Schema): string {
-  if (values) return values.join(' or ');
+  if (values) return values.join(', ').replace(/, (?=[^,]*$)/, ' or ');
   const written = (examples ?? []).filter((example) => typeof example === 'string');
   const such = written.length > 0 ? ` such as ${written.join(', ').replace(/, (?=[^,]*$)/, ' or ')}` : '';
   return `${phrase(title)}${such}`;
@@ -175,13 +177,7 @@ function phrase(title = 'value'): string {
 
 function valueHint(title: string, value: unknown): string | undefined {
   if (title.includes('command')) return commandHint(value);
-  if (title === 'value (text, number or boolean)') return sharedSecretHint(value);
   return title === 'secret file' ? secretFileHint(value) : undefined;
-}
-
-function sharedSecretHint(value: unknown): string | undefined {
-  const isSecret = typeof value === 'object' && value !== null && 'from_secret' in value;
-  return isSecret ? 'a secret goes to the steps that name it: move it to their `environment:`' : undefined;
 }
 
 /** Woodpecker's `secrets: [name]`, which made variables. */
@@ -196,11 +192,6 @@ function commandHint(value: unknown): string | undefined {
   if (typeof value === 'boolean' || typeof value === 'number') return `put it in quotes: '${value}'`;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   return "a colon and a space make a map: put the whole command in quotes, or write it after '- |'";
-}
-
-function label(path: readonly string[]): string {
-  const text = path.map((part) => (/^\d+$/.test(part) ? `[${part}]` : `.${part}`)).join('');
-  return text === '' ? 'the workflow' : text.replace(/^\./, '');
 }
 
 function shown(value: unknown): string {

@@ -6,7 +6,6 @@ const synonyms: Readonly<Record<string, string>> = {
   pipeline: 'steps',
   ram: 'memory',
   run: 'commands',
-  script: 'commands',
   variables: 'environment',
 };
 

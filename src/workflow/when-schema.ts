@@ -57,6 +57,7 @@ const common = {
     description: 'The branch; of a pull request the target branch. Not looked at for tags.',
   },
   ref: { ...constraint, description: 'The full ref, such as refs/tags/v1.' },
+  tag: { ...constraint, description: 'The tag; what is no tag matches none.' },
   repo: { ...constraint, description: 'The repository, such as owner/name.' },
   platform: { ...constraint, description: 'The platform of the worker, such as linux/amd64.' },
   instance: { ...constraint, description: 'The host name of the service.' },

@@ -1,6 +1,6 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { maxFileBytes } from '../../src/workflow/parse.ts';
+import { maxFileBytes } from '../../src/workflow/workflow-text.ts';
 import type { Objects, TreeEntry } from './objects.ts';
 
 const directories: readonly string[] = ['.cofferdam', '.woodpecker'];

@@ -244,29 +244,3 @@ describe('environment', () => {
     ]);
   });
 });
-
-describe('the same text again', () => {
-  const text = (n: number) => `image: a\nsteps: [{ commands: 'echo ${n}' }]\n`;
-
-  test('is the same plan, under another name another one', () => {
-    const plan = parseWorkflow(text(0), '.cofferdam.yaml');
-    expect(parseWorkflow(text(0), '.cofferdam.yaml')).toBe(plan);
-    expect(parseWorkflow(text(0), '.cofferdam/lint.yaml')).toEqual({ ...plan, name: 'lint', file: 'lint' });
-  });
-
-  test('is parsed anew when others were asked for since, and when it is long', () => {
-    const first = parseWorkflow(text(0), 'w.yaml');
-    const long = `${text(0)}# ${'x'.repeat(20_000)}\n`;
-    for (let n = 1; n < 64; n++) parseWorkflow(text(n), 'w.yaml');
-    expect(parseWorkflow(long, 'w.yaml')).not.toBe(parseWorkflow(long, 'w.yaml'));
-    expect(parseWorkflow(text(0), 'w.yaml')).toBe(first);
-    parseWorkflow(text(64), 'w.yaml');
-    expect(parseWorkflow(text(0), 'w.yaml')).toBe(first);
-    for (let n = 1; n <= 64; n++) parseWorkflow(text(-n), 'w.yaml');
-    expect(parseWorkflow(text(0), 'w.yaml')).not.toBe(first);
-  });
-
-  test('that is wrong is wrong again', () => {
-    for (const _ of [1, 2]) expect(() => parseWorkflow('steps: 1\n', 'w.yaml')).toThrow(/w\.yaml/);
-  });
-});

@@ -37,12 +37,18 @@ describe('every problem has a place, a cause and a remedy', () => {
     [
       'a key used twice by an alias',
       'image: a\nsteps: [&x {commands: x, foo: 1}, *x]\n',
-      ["2:26: unknown key 'foo'; a step has name, image, commands, environment, secrets, failure, when"],
+      [
+        "2:26: unknown key 'foo'; a step has name, image, commands, entrypoint, settings, environment, secrets, directory, depends_on, when, failure, detach, pull, timeout, artifacts",
+      ],
     ],
     ['no steps', 'image: a\n', ["1:1: the workflow has no 'steps'"]],
     ['empty steps', 'image: a\nsteps: []\n', ['2:8: steps is empty']],
     ['an empty map of steps', 'image: a\nsteps: {}\n', ['2:8: steps is empty']],
-    ['a step without commands', 'image: a\nsteps:\n  - name: x\n', ["3:5: steps[0] has no 'commands'"]],
+    [
+      'a step without commands',
+      'image: a\nsteps:\n  - name: x\n',
+      ["3:5: step 'x' has no commands; add `commands:`"],
+    ],
     ['no commands in a step', 'image: a\nsteps: [{commands: []}]\n', ['2:20: steps[0].commands is empty']],
     [
       'no image',
@@ -50,9 +56,11 @@ describe('every problem has a place, a cause and a remedy', () => {
       ["2:5: step 'one' has no image; set `image:` at the top of the file or in the step"],
     ],
     [
-      'a repeated name',
-      'image: a\nsteps:\n  - {name: x, commands: x}\n  - {name: x, commands: x}\n',
-      ["4:12: another step is called 'x'; give each step a name of its own"],
+      'a repeated name of a step that others wait for',
+      'image: a\nsteps:\n  - {name: x, commands: x}\n  - {name: x, commands: x, depends_on: []}\n',
+      [
+        "4:12: another step is called 'x', and steps wait for each other by name; give each step a name of its own",
+      ],
     ],
     [
       'a boolean command',
@@ -81,7 +89,7 @@ describe('every problem has a place, a cause and a remedy', () => {
     [
       'a misspelled value',
       `image: a\nsteps:\n - commands: x\n   failure: ignored\n`,
-      ["4:13: steps[0].failure must be fail or ignore, not 'ignored'"],
+      ["4:13: steps[0].failure must be fail, ignore or cancel, not 'ignored'"],
     ],
     [
       'a misspelled status',
@@ -151,7 +159,7 @@ describe('every problem has a place, a cause and a remedy', () => {
     ['./', "the pattern names no file; all files of the workspace are '**'"],
     ['a\0b', 'a path cannot hold NUL'],
     ['dist/', "'dist/' is a directory; its files are 'dist/**'"],
-    ['!x', 'not supported yet: patterns that exclude'],
+    ['!x', 'patterns that exclude are not supported'],
   ])('artifact %j', (glob, message) => {
     for (const artifacts of [[glob], { path: glob }]) {
       const text = JSON.stringify({ image: 'a', steps: [{ commands: 'x' }], artifacts });
@@ -179,7 +187,7 @@ artifacts: [5, {path: 5}]
       '7:15: steps[1].commands must be a command or list of commands, not a map; ' +
         "a colon and a space make a map: put the whole command in quotes, or write it after '- |'",
       "8:5: steps[2] must be a step, not 'oops'",
-      "9:1: unknown key 'servces'; a workflow has image, steps, environment, timeout, resources, network, artifacts",
+      "9:1: unknown key 'servces'; did you mean 'services'?",
       '10:13: artifacts[0] must be a pattern of paths or map with path and when, not 5',
       '10:23: artifacts[1].path must be a pattern of paths or list of patterns such as dist/** or *.deb, not 5',
     ]);

@@ -16,9 +16,9 @@ describe('the published schema', () => {
     expect(validate(file)).toBe(true);
     expect(parseWorkflow(JSON.stringify(file), 'w.yaml').timeoutMs).toBe(3_600_000);
     for (const wrong of [
-      { ...file, services: [] },
+      { ...file, volumes: [] },
       { ...file, timeout: 30 },
-      { ...file, steps: [{}] },
+      { ...file, steps: [{ commands: {} }] },
     ]) {
       expect(validate(wrong)).toBe(false);
       expect(() => parseWorkflow(JSON.stringify(wrong), 'w.yaml')).toThrow();

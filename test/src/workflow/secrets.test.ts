@@ -53,7 +53,7 @@ describe('what is wrong is told with its place and a remedy', () => {
     [
       'a secret for all steps',
       `${step}environment:\n  TOKEN: { from_secret: a }\n`,
-      '5:10: environment.TOKEN must be a value (text, number or boolean), not a map; ' +
+      '5:10: environment.TOKEN is a secret for all steps; ' +
         'a secret goes to the steps that name it: move it to their `environment:`',
     ],
     [
@@ -71,7 +71,7 @@ describe('what is wrong is told with its place and a remedy', () => {
     [
       'no name',
       `${step}    environment: { A: { from_secret: "" } }\n`,
-      "4:38: steps[0].environment.A.from_secret must be a name of a secret such as deploy_token, not ''",
+      '4:38: steps[0].environment.A.from_secret must be a name of a secret such as deploy_token',
     ],
     [
       'a name that none can have',

@@ -11,7 +11,6 @@ test.each([
   ['enviroment', 'environment'],
   ['environments', 'environment'],
   ['imgae', 'image'],
-  ['script', 'commands'],
   ['env', 'environment'],
   ['cpu', 'cpus'],
   ['jobs', undefined],

@@ -1,0 +1,47 @@
+import { posix } from 'node:path';
+import { globFault } from './artifacts.ts';
+import type { Reading } from './finding.ts';
+import type { PlanCache } from './plan.ts';
+import type { WorkflowFile } from './schema.ts';
+
+/** The workflow's caches. `workspace` is absolute. */
+export function readCaches(
+  caches: NonNullable<WorkflowFile['caches']>,
+  workspace: string,
+  { report }: Reading,
+): PlanCache[] {
+  const seen = { name: new Set<string>(), path: new Set<string>() };
+  return caches.map((cache, index) => {
+    const at = ['caches', String(index)];
+    const path = posix.normalize(cache.path).replace(/(?<=.)\/+$/, '');
+    const whole = posix.resolve(workspace, path);
+    for (const [key, value] of [
+      ['name', cache.name],
+      ['path', whole],
+    ] as const) {
+      if (seen[key].has(value)) {
+        const message = `another cache has this ${key}`;
+        report({ path: [...at, key], part: 'value', message, hint: 'give each its own' });
+      }
+      seen[key].add(value);
+    }
+    const fault = pathFault(cache.path, whole, workspace);
+    if (fault !== undefined) report({ path: [...at, 'path'], part: 'value', message: fault });
+    const list = Array.isArray(cache.key);
+    const key = [cache.key ?? []].flat().map((written, number) => {
+      const glob = written.replace(/^(\.\/+)+/, '');
+      const wrong = globFault(glob);
+      if (wrong) report({ path: [...at, 'key', ...(list ? [String(number)] : [])], part: 'value', ...wrong });
+      return glob;
+    });
+    return { name: cache.name, path, key };
+  });
+}
+
+function pathFault(written: string, whole: string, workspace: string): string | undefined {
+  if (written.split('/').includes('..')) return `'${written}' has .. in it`;
+  if (`${workspace}/`.startsWith(whole === '/' ? '/' : `${whole}/`))
+    return `'${written}' holds the workspace itself`;
+  if (/^\/(proc|sys|dev|run)(\/|$)/.test(whole)) return `'${written}' is not a place for files`;
+  return undefined;
+}
