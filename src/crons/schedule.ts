@@ -28,7 +28,7 @@ export function parseSchedule(text: string, timezone: string): Schedule {
   if (fields.length !== 5) {
     throw new CronJobError(
       'schedule',
-      `has ${fields.length} fields; write five: minute, hour, day of the month, month, day of the week, as '0 3 * * 1-5'`,
+      `has not five fields but ${fields.length}; write minute, hour, day of the month, month, day of the week, as '0 3 * * 1-5'`,
     );
   }
   const strange = fields.find((field) => !isField(field));

@@ -267,6 +267,14 @@ test('a client made of it can do everything, and every answer is as described', 
   expect((await call('removeSecret', secretPath)).statusCode).toBe(204);
   const commit = { source: { kind: 'git', repository: 'acme/app' } };
   expect((await call('submitBuild', {}, json(commit))).statusCode).toBe(202);
+  const cron = { repository: 'acme/app', name: 'nightly' };
+  expect((await call('putCron', cron, json({ schedule: '0 3 * * *' }))).statusCode).toBe(200);
+  expect((await call('listCrons')).body).toContain('nightly');
+  expect((await call('runCron', cron)).statusCode).toBe(202);
+  expect((await call('removeCron', cron)).statusCode).toBe(204);
+  for (const ending of ['svg', 'json']) {
+    expect((await call('getBadge', { '*': `acme/app.${ending}`, branch: 'main' })).statusCode).toBe(200);
+  }
   expect((await call('removeRepository', path)).statusCode).toBe(204);
 
   const token = await call(

@@ -84,6 +84,39 @@ describe.concurrent('cofferdam repo', () => {
     expect(Object.keys((await service.repositories.keys('team/all')) ?? {})).toEqual(['webhookSecrets']);
   });
 
+  test('cron adds, lists, runs and removes builds at set times', async () => {
+    await cofferdam([
+      'repo',
+      'add',
+      'https://github.com/acme/timed.git',
+      '--forge',
+      'github',
+      '--badge',
+      'public',
+    ]);
+    const flags = ['--schedule', '0 3 * * 1-5', '--timezone', 'Europe/Berlin'];
+    const added = await cofferdam(['repo', 'cron', 'add', 'acme/timed', 'nightly', ...flags]);
+    expect([added.code, added.stderr]).toEqual([0, '']);
+    expect(added.stdout).toMatch(/^((Mon|Tue|Wed|Thu|Fri) \d{4}-\d\d-\d\d 03:00 Europe\/Berlin\n){3}$/);
+    const listed = await cofferdam(['repo', 'cron', 'ls', 'acme/timed']);
+    expect(listed.stdout).toMatch(
+      /^REPOSITORY +NAME +BRANCH +SCHEDULE +TIME ZONE +NEXT\nacme\/timed +nightly +\(default\) +/,
+    );
+    expect(listed.stdout).toContain(added.stdout.slice(0, 20).trim());
+    const { stdout: shown } = await cofferdam(['repo', 'show', 'acme/timed']);
+    expect(shown).toMatch(/^badge +public$/m);
+    expect(shown).toMatch(/^cron +nightly: 0 3 \* \* 1-5 Europe\/Berlin, \(default\)$/m);
+    const run = await cofferdam(['repo', 'cron', 'run', 'acme/timed', 'nightly']);
+    expect((await service.records.get(run.stdout.trim()))?.record.trigger).toMatchObject({ kind: 'cron' });
+    expect((await cofferdam(['repo', 'cron', 'rm', 'acme/timed', 'nightly'])).code).toBe(0);
+    expect((await cofferdam(['repo', 'cron', 'ls', '--json'])).stdout).toBe('[]\n');
+    const wrong = await cofferdam(['repo', 'cron', 'add', 'acme/timed', 'x', '--schedule', '@daily']);
+    expect([wrong.code, wrong.stderr]).toEqual([
+      2,
+      expect.stringMatching(/schedule: has not five fields but 1; write minute/),
+    ]);
+  });
+
   test('rotate-secret tells the new one once; a given one is not repeated', async () => {
     const given = file('webhook', 'a-webhook-secret-of-mine\n');
     const url = 'git@codeberg.org:acme/rotate';
