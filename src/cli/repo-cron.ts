@@ -45,7 +45,7 @@ export function cronCommand(): Command {
 
 async function add(repository: string, name: string, { json, ...job }: CronJobRequest & Json): Promise<void> {
   const made = await withService((client) => client.crons.put(repository, name, job));
-  const lines = runsOf(made).map((run) => `${run} ${made.timezone}\n`);
+  const lines = runsOf(made).map((each) => `${each} ${made.timezone}\n`);
   process.stdout.write(json ? `${JSON.stringify(made)}\n` : lines.join(''));
 }
 
