@@ -46,7 +46,7 @@ function config(bundle: string): object {
     {
       mount: bundle,
       holder: holderFile,
-      workspace: { path: '/workspace', access: 'rw' },
+      places: [{ source: 'workspace', path: '/workspace', access: 'rw' }],
       seccomp,
       rlimits: rlimits(defaultLimits.openFiles),
       processors: availableParallelism(),

@@ -9,6 +9,7 @@
  *        .signal()        to every process of the container
  *        .kill()          the container and all its processes; its files stay until destroy()
  *     .list()/.read()     files of the workspace, by a trusted reader without network, after the kill
+ *     .snapshot()         a volume as it is now, by the same, into a directory of the host
  *     .usage()            what the kernel counted
  *     .destroy()          everything goes; resolves when nothing is left
  *
@@ -63,11 +64,38 @@ export type Network =
    */
   | { readonly kind: 'allow'; readonly hosts: readonly string[] };
 
+/** A directory beside the workspace that all containers of a build share. */
+export interface Volume {
+  /**
+   * Where containers see it: absolute, normalised, below the workspace or outside of it. What an image or the source has
+   * there is hidden, and so is a link of theirs on the way.
+   */
+  readonly path: string;
+  /**
+   * Absolute directories of the host, at most 64: read-only layers, bottom first, in overlayfs form, of owners up to
+   * 65535. None: it is empty, and all users may write to it.
+   */
+  readonly layers: readonly string[];
+  /** A file locked shared (flock) while the sandbox lives, so that the layers are not removed. */
+  readonly lock?: string;
+}
+
+/** What became of a snapshot of a volume. */
+export type Snapshot =
+  /** `bytes`: of files, holes included; `entries`: files, directories and symlinks. */
+  | { readonly kind: 'copied'; readonly files: number; readonly bytes: number; readonly entries: number }
+  /** Nobody wrote to the volume: nothing was copied. */
+  | { readonly kind: 'unchanged' }
+  /** There is more than was allowed; what was copied until then is still there. */
+  | { readonly kind: 'too-large' };
+
 export interface SandboxSpec {
   /** Unique among running builds; `[a-zA-Z0-9-]{1,64}`. */
   readonly id: string;
   readonly limits: Limits;
   readonly workspace: Workspace;
+  /** At most 64; none of them holds another or the workspace. */
+  readonly volumes?: readonly Volume[];
   /** Default: none. Where the machine cannot do it, the sandbox fails. */
   readonly network?: Network;
   /** Takes lines for the build's log, such as which host was denied; without line end. */
@@ -147,6 +175,11 @@ export interface Sandbox {
   list(directories: readonly string[], limit: number): Promise<WorkspaceFile[]>;
   /** Content of files that list() named, one after another; a file that changed or went away is an error. */
   read(files: readonly WorkspaceFile[], sink: FileSink): Promise<void>;
+  /**
+   * Copies a volume into an empty directory of the host, with owners as the build saw them; once for each volume. Left
+   * out are devices, sockets, FIFOs and extended attributes.
+   */
+  snapshot(path: string, directory: string, most: SnapshotBounds): Promise<Snapshot>;
   usage(): Promise<Usage>;
   destroy(): Promise<void>;
 }
@@ -156,6 +189,12 @@ export interface FileSink {
   begin(file: WorkspaceFile): void | Promise<void>;
   data(chunk: Buffer): void | Promise<void>;
   end(): void | Promise<void>;
+}
+
+/** What a snapshot may come to; counted as in Snapshot. */
+export interface SnapshotBounds {
+  readonly bytes: number;
+  readonly entries: number;
 }
 
 /** Opens sandboxes. A driver is a function that returns one of these. */

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
-import { join, normalize } from 'node:path';
+import { join } from 'node:path';
 import type { ToolCommand } from '../command.ts';
 import { type SandboxDriver, SandboxError, type SandboxSpec } from '../sandbox.ts';
 import { type CgroupPlan, cgroupPlan, cgroupTree, sweepCgroups } from './cgroup.ts';
@@ -9,8 +9,9 @@ import { atLeast } from '../host/version.ts';
 import { rlimits } from './rlimits.ts';
 import { crunSandbox } from './sandbox.ts';
 import { seccompFilter } from './seccomp/filter.ts';
-import { containerSpec } from './spec.ts';
+import { containerSpec, type Place } from './spec.ts';
 import { createSpawner } from './spawner.ts';
+import { checkPaths, readPlaces, sharedPlaces, snapshotPlaces } from './volumes.ts';
 
 export interface CrunOptions {
   /** State of this machine: locks of id ranges, disk templates, the mount point. */
@@ -31,8 +32,8 @@ export type Overlay = 'layerwise' | 'classic';
 /** 4096 ranges of 65,536 ids that no account gets: above those of systemd-nspawn, below 2^31. */
 export const idRange = { first: 0x7000_0000, slots: 4096 } as const;
 
-/** Descriptors of the reader of artifacts, which has one open for each level of directories. */
-const readerFiles = 1024;
+/** Descriptors of the reader, which has one open for each level of directories, and of the copier, which has two. */
+const ownFiles = 1024;
 
 /** Sandboxes by crun and the holder, for root on Linux. Throws CgroupError where builds cannot be limited. */
 export function crunDriver(options: CrunOptions): SandboxDriver {
@@ -49,13 +50,13 @@ export function crunDriver(options: CrunOptions): SandboxDriver {
   const spawner = createSpawner(options.holder);
   sweepCgroups(cgroups);
 
-  const makeConfig = (openFiles: number, workspace: { path: string; access: 'rw' | 'ro' }, root: Root) =>
+  const makeConfig = (openFiles: number, places: readonly Place[], root: Root) =>
     JSON.stringify(
       containerSpec(
         {
           mount,
           holder: options.holder,
-          workspace,
+          places,
           seccomp,
           rlimits: rlimits(openFiles),
           processors: availableParallelism(),
@@ -64,14 +65,15 @@ export function crunDriver(options: CrunOptions): SandboxDriver {
       ),
     );
   /** Most builds ask for the same. */
-  let last = { openFiles: 0, path: '', config: '' };
-  const configFor = (openFiles: number, path: string): string => {
-    if (last.openFiles !== openFiles || last.path !== path) {
-      last = { openFiles, path, config: makeConfig(openFiles, { path, access: 'rw' }, 'writable') };
-    }
+  let last = { key: '', config: '' };
+  const buildConfig = (spec: SandboxSpec): string => {
+    const places = sharedPlaces(spec);
+    const key = JSON.stringify([spec.limits.openFiles, ...places.map(({ path }) => path)]);
+    if (last.key !== key) last = { key, config: makeConfig(spec.limits.openFiles, places, 'writable') };
     return last.config;
   };
-  const reader = makeConfig(readerFiles, { path: '/workspace', access: 'ro' }, 'readonly');
+  const own = (places: readonly Place[]) => makeConfig(ownFiles, places, 'readonly');
+  const plainReader = own(readPlaces({ workspace: { path: '/workspace' } }));
 
   return {
     open: (spec) => {
@@ -82,8 +84,9 @@ export function crunDriver(options: CrunOptions): SandboxDriver {
         cgroups,
         layersDir: options.layersDir,
         configs: {
-          build: configFor(spec.limits.openFiles, spec.workspace.path),
-          reader,
+          build: buildConfig(spec),
+          reader: () => (spec.volumes ? own(readPlaces(spec)) : plainReader),
+          snapshot: (number) => own(snapshotPlaces(number)),
         },
         prepared: [prepareDisk(disk, spec.limits), spawner.ready()].filter((work) => work !== undefined),
         connect: () => spawner.connect(),
@@ -97,11 +100,7 @@ type Root = 'writable' | 'readonly';
 
 function check(spec: SandboxSpec): void {
   if (!/^[a-zA-Z0-9-]{1,64}$/.test(spec.id)) throw new SandboxError('open', `not a sandbox id: ${spec.id}`);
-  // A path with `..` would be made by root, outside of the sandbox's own directories.
-  const { path } = spec.workspace;
-  if (!/^(\/[^/\0]+)+$/.test(path) || path !== normalize(path)) {
-    throw new SandboxError('open', `not a workspace path: ${spec.workspace.path}`);
-  }
+  checkPaths(spec);
 }
 
 /** The holder's command line; see runtime/crun/holder/open.c. */

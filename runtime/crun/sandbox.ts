@@ -18,13 +18,20 @@ import { listFiles, readFiles } from './files.ts';
 import { type CommandEnd, type Holder, startHolder } from './holder.ts';
 import { secretFileFault } from '../secret-files.ts';
 import { initPath } from './spec.ts';
+import { volumeCopier } from './snapshot.ts';
+import { readerWorkspace } from './volumes.ts';
 
 /** What the driver knows and every sandbox needs. */
 export interface SandboxParts {
   readonly cgroups: CgroupTree;
   readonly layersDir: string;
-  /** config.json of a build's container, and of the reader's. */
-  readonly configs: { readonly build: string; readonly reader: string };
+  /** config.json of a build's container, and of our own. */
+  readonly configs: {
+    readonly build: string;
+    readonly reader: () => string;
+    /** Of the copier of a volume, by its number. */
+    readonly snapshot: (volume: number) => string;
+  };
   /** Starts the holder, once these have resolved; none: at once. */
   readonly prepared: readonly Promise<void>[];
   /** A stream to a new holder. */
@@ -32,11 +39,11 @@ export interface SandboxParts {
   readonly holder: ToolCommand;
 }
 
-const readerWorkspace = '/workspace';
 const destroyTimeoutMs = 15_000;
 
-/** Not a name that a container of a build can have. */
-const readerName = '_reader';
+/** No container of a build can have a name that begins so. */
+const own = '_';
+const readerName = `${own}reader`;
 
 interface Running {
   readonly sink: Sink;
@@ -113,6 +120,7 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
     });
   } else start();
   if (hidden.length > 0) send('hide', ...hidden);
+  for (const { path, lock = '', layers } of spec.volumes ?? []) send('volume', path, lock, ...layers);
 
   const launch = (container: string, command: Command, sink: Sink): Promise<CommandEnd> => {
     if (failure) return Promise.reject(failure);
@@ -149,18 +157,23 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
     send('container', name, place, config, root?.lock ?? '', ...layers);
   };
 
-  /** The reader of artifacts, when it is first needed: no image, the workspace read-only, outside the limits. */
-  const reader = async (verb: readonly string[], sink: Sink): Promise<void> => {
+  /** Nothing writes any more. */
+  const rest = async (): Promise<void> => {
     for (const [name, { state: its, gone: end }] of containers) {
-      if (name === readerName) continue;
+      if (name.startsWith(own)) continue;
       if (its === 'running') throw new SandboxError('collect', `container ${name} still runs`);
       await end.promise;
     }
-    if (!containers.has(readerName)) startContainer(readerName, 'trusted', parts.configs.reader);
-    const [operation, ...rest] = verb;
+  };
+
+  /** The reader of artifacts, when it is first needed: no image, the workspace read-only, outside the limits. */
+  const reader = async (verb: readonly string[], sink: Sink): Promise<void> => {
+    await rest();
+    if (!containers.has(readerName)) startContainer(readerName, 'trusted', parts.configs.reader());
+    const [operation, ...words] = verb;
     const end = await launch(
       readerName,
-      { args: [initPath, operation ?? '', readerWorkspace, ...rest], env: {}, cwd: '/' },
+      { args: [initPath, operation ?? '', readerWorkspace, ...words], env: {}, cwd: '/' },
       sink,
     );
     if (end.status !== 0)
@@ -200,6 +213,14 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
     },
     list: (directories, limit) => listFiles(reader, directories, limit),
     read: (files, sink) => readFiles(reader, files, sink),
+    snapshot: volumeCopier(spec, async (number, directory, args, sink) => {
+      await rest();
+      const name = `${own}copier-${number}`;
+      send('target', String(number), directory);
+      startContainer(name, 'trusted', parts.configs.snapshot(number));
+      const { status } = await launch(name, { args, env: {}, cwd: '/' }, sink);
+      return status;
+    }),
     usage: async () => {
       if (failure) throw failure;
       const usage = Promise.withResolvers<number>();

@@ -7,12 +7,20 @@ export interface SpecOptions {
   readonly mount: string;
   /** The holder, seen inside as the container's init. */
   readonly holder: string;
-  /** Where the workspace is seen, and whether it may be written. */
-  readonly workspace: { readonly path: string; readonly access: 'rw' | 'ro' };
+  /** In this order: what is below another comes after it. */
+  readonly places: readonly Place[];
   readonly seccomp: Buffer;
   readonly rlimits: readonly Rlimit[];
   /** Processors of the host, for the paths that name each of them. */
   readonly processors: number;
+}
+
+/** A directory of the pod that a container sees. */
+export interface Place {
+  /** Relative to the mount. */
+  readonly source: string;
+  readonly path: string;
+  readonly access: 'rw' | 'ro';
 }
 
 export interface Rlimit {
@@ -79,7 +87,7 @@ const secrets = filesystem('tmpfs', secretsDirectory, ['nodev', 'mode=0700', 'si
 
 /** The config.json of a container; its rootfs is `rootfs` beside it, its process the holder's init. */
 export function containerSpec(options: SpecOptions, root: 'writable' | 'readonly'): object {
-  const { mount, workspace } = options;
+  const { mount, places } = options;
   const throttle = Array.from(
     { length: options.processors },
     (_, i) => `/sys/devices/system/cpu/cpu${i}/thermal_throttle`,
@@ -106,7 +114,9 @@ export function containerSpec(options: SpecOptions, root: 'writable' | 'readonly
       filesystem('sysfs', '/sys', ['nodev', 'ro']),
       ...(root === 'writable' ? [secrets] : []),
       bind(options.holder, initPath, ['ro', 'nosuid', 'nodev']),
-      bind(`${mount}/workspace`, workspace.path, [workspace.access, 'nosuid', 'nodev']),
+      ...places.map(({ source, path, access }) =>
+        bind(`${mount}/${source}`, path, [access, 'nosuid', 'nodev']),
+      ),
     ],
     linux: {
       // Network, IPC and UTS namespaces are those of the pod, which owns them by the same user namespace.

@@ -169,6 +169,11 @@ function fakeSandbox(spec: SandboxSpec, script: Script, failures: Failures): San
         await sink.end();
       }
     },
+    // Scripts write to the workspace only.
+    snapshot: async () => {
+      collectable();
+      return { kind: 'unchanged' };
+    },
     usage: async () => {
       check();
       return { cpuSeconds: 0, memoryPeakBytes: 0, diskPeakBytes };

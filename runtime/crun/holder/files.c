@@ -3,7 +3,7 @@
  *
  * list writes, for each file: size, mode (decimal), path, each ended by NUL. Missing directories are skipped.
  * read writes, for each path: a 64-bit size and the content, or ~0 and nothing for what is no regular file.
- * openat2(2): RESOLVE_BENEATH keeps every lookup below the workspace. */
+ * openat2(2): RESOLVE_BENEATH keeps every lookup below the workspace, and the volumes that are mounted in it. */
 #include "holder.h"
 #include <dirent.h>
 #include <linux/openat2.h>
@@ -12,10 +12,10 @@
 static int workspace;
 static long left;
 
-static int open_beneath(int directory, const char *path, int flags)
+int open_beneath(int directory, const char *path, int flags)
 {
 	struct open_how how = { .flags = flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
-				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
 	return syscall(SYS_openat2, directory, path, &how, sizeof how);
 }
 

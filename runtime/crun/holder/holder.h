@@ -4,6 +4,7 @@
  *   open    makes a sandbox and holds it (open.c, pod.c): on the host, as root
  *   init    PID 1 of a container (init.c): inside, unprivileged
  *   list, read   hand out files of the workspace (files.c): inside a container without anything else
+ *   snapshot  copies a volume to the host (snapshot.c): likewise
  *   unpack  runs a command that can write to one directory only (unpack.c): on the host, as root
  *
  * Process tree of a sandbox:
@@ -83,11 +84,15 @@ int take_slot(const struct plan *plan, unsigned *base);
 void mount_private(const struct plan *plan, const struct spaces *spaces);
 void mount_root(const char *container, char **layers, int count, unsigned base, const struct plan *plan);
 void make_dir(const char *path, mode_t mode, uid_t owner);
-void mount_mapped(const char *from, const char *to, int userns);
+/* attributes: MOUNT_ATTR_RDONLY, or none. */
+void mount_mapped(const char *from, const char *to, int userns, unsigned attributes);
 
 /* overlay.c */
 void mount_overlay(const struct plan *plan, char **layers, int count, const char *prefix, const char *upper,
 		   const char *work, const char *to, unsigned attributes);
+/* Layers, bottom first; each name has the prefix before it. */
+struct stack { const char *prefix; char *const *layers; int count; };
+int merged_directory(const struct stack *stack, const char *path, int *lowest, struct stat *st);
 
 /* disk.c */
 void mount_disk(const struct plan *plan);
@@ -97,6 +102,16 @@ void disk_state(uint64_t *used, uint64_t *free_bytes, uint64_t *free_inodes);
 /* workspace.c */
 void mount_workspace(const struct plan *plan, const struct spaces *spaces);
 void hide(const char *path);
+const struct stack *source_stack(void);
+
+/* volume.c */
+void add_volume(const struct plan *plan, const struct spaces *spaces, char **words, int count);
+void add_target(const struct spaces *spaces, char **words);
+void add_volume_mount_points(const struct plan *plan, const char *upper, const struct stack *image, unsigned base);
+void look_at_volume_mount_points(const struct plan *plan, int root);
+
+/* files.c */
+int open_beneath(int directory, const char *path, int flags);
 
 /* The verbs. */
 int spawner_main(void);
@@ -105,6 +120,7 @@ int pod_main(const struct plan *plan, const struct spaces *spaces);
 int init_main(void);
 int list_main(int argc, char **argv);
 int read_main(int argc, char **argv);
+int snapshot_main(int argc, char **argv);
 int unpack_main(int argc, char **argv);
 
 #endif

@@ -101,8 +101,10 @@ int main(int argc, char **argv)
 		return list_main(argc - 2, argv + 2);
 	if (!strcmp(verb, "read"))
 		return read_main(argc - 2, argv + 2);
+	if (!strcmp(verb, "snapshot"))
+		return snapshot_main(argc - 2, argv + 2);
 	if (!strcmp(verb, "unpack"))
 		return unpack_main(argc - 2, argv + 2);
-	dprintf(2, "usage: holder spawner|open|init|list|read|unpack ...\n");
+	dprintf(2, "usage: holder spawner|open|init|list|read|snapshot|unpack ...\n");
 	return 64;
 }

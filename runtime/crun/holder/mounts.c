@@ -5,6 +5,7 @@
  *   MOUNT/layers/     the layer store, seen through the build's id map
  *   MOUNT/source/N/   the sources, from 0 at the bottom, seen through a map that makes their owner root
  *   MOUNT/workspace/  overlay: sources below, disk above
+ *   MOUNT/volume/N/   a volume (volume.c)
  *   MOUNT/c/NAME/     one container: config.json, pid, rootfs (overlay: layers below, disk above)
  */
 #include "holder.h"
@@ -29,11 +30,11 @@ static void write_file(const char *path, const char *text, uid_t owner)
 	close(fd);
 }
 
-/* A read-only clone of a directory of the host, its ids mapped (mount_setattr(2)). */
-void mount_mapped(const char *from, const char *to, int userns)
+/* A clone of a directory of the host, its ids mapped (mount_setattr(2)). */
+void mount_mapped(const char *from, const char *to, int userns, unsigned attributes)
 {
 	struct mount_attr attr = {
-		.attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID,
+		.attr_set = attributes | MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID,
 		.userns_fd = userns,
 	};
 	make_dir(to, 0755, 0);
@@ -86,7 +87,7 @@ void mount_private(const struct plan *plan, const struct spaces *spaces)
 	make_dir("c", 0755, 0);
 	make_dir("disk", 0755, 0);
 	mount_disk(plan);
-	mount_mapped(plan->layers, "layers", spaces->user);
+	mount_mapped(plan->layers, "layers", spaces->user, MOUNT_ATTR_RDONLY);
 
 	mount_workspace(plan, spaces);
 }
@@ -125,6 +126,7 @@ void mount_root(const char *container, char **layers, int count, unsigned base, 
 		shadow(upper, plain[i], 0755, base);
 	shadow(upper, "/tmp", 01777, base);
 	shadow(upper, plan->inside, 0755, base);
+	add_volume_mount_points(plan, upper, &(struct stack){ "layers/", layers, count }, base);
 	snprintf(path, sizeof path, "%s/run/.cofferdam/init", upper);
 	write_file(path, "", base);
 	snprintf(path, sizeof path, "%s/etc/hosts", upper);
@@ -140,6 +142,7 @@ void mount_root(const char *container, char **layers, int count, unsigned base, 
 		fstatat(fd, plain[i] + 1, &st, AT_SYMLINK_NOFOLLOW);
 	fstatat(fd, "tmp", &st, AT_SYMLINK_NOFOLLOW);
 	fstatat(fd, plan->inside + 1, &st, AT_SYMLINK_NOFOLLOW);
+	look_at_volume_mount_points(plan, fd);
 	close(fd);
 	reserve(1);
 }

@@ -38,6 +38,27 @@ static void mount_classic(char **layers, int count, const char *prefix, const ch
 	free(options);
 }
 
+/* Whether a path is a directory of the merged layers, whose ancestors are; then st is that of the topmost one, and lowest
+ * becomes the layer below which nothing of it is seen: what is no directory covers those under it. */
+int merged_directory(const struct stack *stack, const char *path, int *lowest, struct stat *st)
+{
+	char below[4200];
+	struct stat found;
+	int seen = 0;
+	for (int i = stack->count - 1; i >= *lowest; i--) {
+		snprintf(below, sizeof below, "%s%s/%s", stack->prefix, stack->layers[i], path);
+		if (lstat(below, &found))
+			continue;
+		if (!S_ISDIR(found.st_mode)) {
+			*lowest = i + 1;
+			break;
+		}
+		if (!seen++)
+			*st = found;
+	}
+	return seen > 0;
+}
+
 /* fsconfig takes one layer at a time, so their number is not bound by the page that mount(2) has for options.
  * volatile: nothing of the upper layer is ever synced, for nothing of it is kept. */
 void mount_overlay(const struct plan *plan, char **layers, int count, const char *prefix, const char *upper,

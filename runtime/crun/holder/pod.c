@@ -2,6 +2,8 @@
  *
  * From the worker, each message a 32-bit length and that many bytes of NUL-terminated strings:
  *   hide PATH...                      paths of the source that stay unseen; before the first container
+ *   volume PATH LOCK LAYER...         seen by all containers that start later; after hide
+ *   target N DIRECTORY                of the host, to take a copy of volume N, from 0
  *   container NAME PLACE CONFIG LOCK LAYER...   PLACE: limited (in the build's cgroups) or trusted (not in them)
  *   run ID NAME CWD USER ARGC ARG... ENV...   and, if there are secrets, an empty string and NAME CONTENT...
  *   signal NAME NUMBER                to every process of the container but its init
@@ -296,6 +298,10 @@ static void obey(char *data, size_t size)
 	if (!strcmp(words[0], "hide"))
 		for (int i = 1; i < count; i++)
 			hide(words[i]);
+	else if (!strcmp(words[0], "volume") && count >= 3)
+		add_volume(plan, spaces, words + 1, count - 1);
+	else if (!strcmp(words[0], "target") && count == 3)
+		add_target(spaces, words + 1);
 	else if (!strcmp(words[0], "container") && count >= 5)
 		start_container(words + 1, count - 1);
 	else if (!strcmp(words[0], "run") && count >= 7)

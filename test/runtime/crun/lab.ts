@@ -12,6 +12,7 @@ import type {
   RootLayers,
   Sandbox,
   SandboxDriver,
+  SandboxSpec,
   Workspace,
 } from '../../../runtime/sandbox.ts';
 import { debian, layersDir, testData } from '../../rootfs.ts';
@@ -42,7 +43,11 @@ export interface Lab extends AsyncDisposable {
   /** A directory of the host to use for sources and canaries. */
   readonly scratch: string;
   readonly driver: SandboxDriver;
-  open(options?: { limits?: Partial<Limits>; workspace?: Partial<Workspace> }): Sandbox;
+  open(options?: {
+    limits?: Partial<Limits>;
+    workspace?: Partial<Workspace>;
+    volumes?: SandboxSpec['volumes'];
+  }): Sandbox;
 }
 
 let opened = 0;
@@ -58,11 +63,12 @@ export function lab(options: Partial<CrunOptions> = {}): Lab {
     dataDir,
     scratch,
     driver,
-    open: ({ limits, workspace } = {}) => {
+    open: ({ limits, workspace, volumes } = {}) => {
       const sandbox = driver.open({
         id: `${basename(dataDir)}-${process.pid}-${opened++}`,
         limits: { ...smallLimits, ...limits },
         workspace: { path: '/workspace', sources: [], hidden: [], ...workspace },
+        ...(volumes && { volumes }),
       });
       sandboxes.push(sandbox);
       return sandbox;

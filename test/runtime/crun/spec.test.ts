@@ -4,7 +4,7 @@ import { containerSpec, initPath } from '../../../runtime/crun/spec.ts';
 const options = {
   mount: '/data/mnt',
   holder: '/opt/holder',
-  workspace: { path: '/home/build/src', access: 'rw' },
+  places: [{ source: 'workspace', path: '/home/build/src', access: 'rw' }],
   seccomp: Buffer.from('filter'),
   rlimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: 0 }],
   processors: 2,
