@@ -2,7 +2,7 @@ import { assemble, type WorkflowDraft } from './assemble.ts';
 import type { Circumstances } from './conditions.ts';
 import type { YamlDocument } from './document.ts';
 import type { Finding } from './finding.ts';
-import { interpolate, type Known, ownVariables } from './interpolation.ts';
+import { createTemplate, type Known, ownVariables } from './interpolation.ts';
 import { type Combination, combinationsOf } from './matrix.ts';
 import type { BuildPlan } from './plan.ts';
 import { type Problem, WorkflowError } from './problem.ts';
@@ -114,11 +114,13 @@ function draftsOf(source: Source, circumstances: BuildCircumstances | undefined)
     if (value === source.document.value) checked.set(value, file);
     return file;
   };
-  return combinations.flatMap((matrix) => draftOf(source, matrix, circumstances, fileOf) ?? []);
+  const template = createTemplate(source.document, source.warn);
+  return combinations.flatMap((matrix) => draftOf(source, template, matrix, circumstances, fileOf) ?? []);
 }
 
 function draftOf(
   { name, document, report, warn }: Source,
+  template: ReturnType<typeof createTemplate>,
   matrix: Combination,
   circumstances: BuildCircumstances | undefined,
   fileOf: (value: unknown) => WorkflowFile | undefined,
@@ -133,7 +135,7 @@ function draftOf(
   const ofWorkflow = createKnown(ownVariables(document, outer));
   const known: Known = (variable) =>
     own(variable) ?? foreign(variable) ?? ofWorkflow(variable) ?? unset(variable);
-  const { value, scalar } = interpolate(document, known, warn);
+  const { value, scalar } = template.fill(known);
   const file = fileOf(value);
   if (!file) return undefined;
   const reading = { scalar, report, warn };

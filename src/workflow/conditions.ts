@@ -42,8 +42,17 @@ export interface When {
   readonly status: RunsOn;
 }
 
+/** Conditions that have been compiled: steps share them by anchors, and all combinations of a matrix have the same. */
+const compiled = new WeakMap<ConditionFile, When>();
+
 /** Compiles what a file says. Throws ConditionError. */
 export function readCondition(file: ConditionFile): When {
+  const when = compiled.get(file) ?? compile(file);
+  compiled.set(file, when);
+  return when;
+}
+
+function compile(file: ConditionFile): When {
   const parts = [
     patterns('platform', file.platform, ({ platform }) => platform),
     events(file.event),
@@ -102,8 +111,8 @@ type Patterns = string | readonly string[];
 
 function chosen(key: string, wanted: Patterns | { include?: Patterns; exclude?: Patterns }): Chosen {
   const lists = typeof wanted === 'string' || isList(wanted) ? { include: wanted } : wanted;
-  const compiled = (globs: Patterns = []) => [globs].flat().map((each) => glob(key, each));
-  return { include: compiled(lists.include), exclude: compiled('exclude' in lists ? lists.exclude : []) };
+  const matchers = (globs: Patterns = []) => [globs].flat().map((each) => glob(key, each));
+  return { include: matchers(lists.include), exclude: matchers('exclude' in lists ? lists.exclude : []) };
 }
 
 function isList(value: object): value is readonly string[] {
@@ -146,10 +155,10 @@ function paths(wanted: ConditionFile['path']): Condition | undefined {
 function combination(wanted: ConditionFile['matrix']): Condition | undefined {
   if (wanted === undefined) return undefined;
   const lists = isSplit(wanted) ? wanted : { include: wanted };
-  const compiled = (values: Readonly<Record<string, string | number | boolean>> = {}) =>
+  const matchers = (values: Readonly<Record<string, string | number | boolean>> = {}) =>
     Object.entries(values).map(([name, value]) => [name, glob('matrix', String(value))] as const);
-  const include = compiled(lists.include);
-  const exclude = compiled('exclude' in lists ? lists.exclude : {});
+  const include = matchers(lists.include);
+  const exclude = matchers('exclude' in lists ? lists.exclude : {});
   return ({ matrix }) => {
     const matches = ([name, fits]: (typeof include)[number]) => fits(matrix[name] ?? '');
     if (exclude.length > 0 && exclude.every(matches)) return false;

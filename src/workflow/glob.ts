@@ -8,12 +8,29 @@ export class GlobError extends Error {
 /** Whether names that begin with a dot are like others (`any`), or matched only by a dot, as in a shell. */
 export type Dotfiles = 'any' | 'explicit';
 
+type Matcher = (text: string) => boolean;
+
+/** Matchers of the globs that were asked for last: compiling one takes as long as matching a thousand names. */
+const recent = new Map<string, Matcher>();
+const mostRecent = 500;
+
 /**
  * Compiles a glob over `/`-separated names: `*`, `?`, `[a-z]`, `[!a-z]` within a name, `**` over any number of
  * names, `{a,b}`, `\x` for x itself. Takes time linear in the text, whatever the pattern: both may be a stranger's, and
  * backtracking would stop the whole process. Throws GlobError.
  */
-export function compileGlob(glob: string, dotfiles: Dotfiles): (text: string) => boolean {
+export function compileGlob(glob: string, dotfiles: Dotfiles): Matcher {
+  if (!/[*?[{\\]/.test(glob)) return (text) => text === glob;
+  const key = `${dotfiles} ${glob}`;
+  const matcher = recent.get(key) ?? compile(glob, dotfiles);
+  recent.delete(key);
+  recent.set(key, matcher);
+  const [oldest] = recent.keys();
+  if (recent.size > mostRecent && oldest !== undefined) recent.delete(oldest);
+  return matcher;
+}
+
+function compile(glob: string, dotfiles: Dotfiles): Matcher {
   let compiled: RE2JS;
   try {
     compiled = RE2JS.compile(expressionOf(glob, dotfiles), RE2JS.DOTALL);

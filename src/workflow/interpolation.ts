@@ -35,63 +35,100 @@ function cut(line: string): [string, string] {
 }
 
 /** Parts whose text is kept: what runs in a shell is looked at by commands.ts, a matrix says what variables are. */
-const kept = (path: readonly string[]): boolean =>
+const isKept = (path: readonly string[]): boolean =>
   path.length === 1
     ? ['matrix', 'variables', 'anchors', '$schema'].includes(path[0] ?? '')
     : (path[0] === 'steps' || path[0] === 'services') &&
       ((path.length === 3 && ['commands', 'script', 'entrypoint'].includes(path[2] ?? '')) ||
         (path.length === 4 && path[2] === 'ready' && path[3] === 'command'));
 
+/** A text of a document that may name variables. */
+interface Site {
+  readonly path: readonly string[];
+  readonly text: string;
+}
+
 /**
- * Replaces `${NAME}` in a document's values: never in its text, so that no value can add keys or steps. Plain scalars
- * get a type anew (`parallel: ${N}` is a number). Names that nobody knows become empty, as in Woodpecker, with a warning.
+ * Prepares a document for having its variables filled in, once for each combination of its matrix: `${NAME}` is replaced
+ * in its values, never in its text, so that no value can add keys or steps. Plain scalars get a type anew (`parallel:
+ * ${N}` is a number). Names that nobody knows become empty, as in Woodpecker, with a warning.
  */
-export function interpolate(
+export function createTemplate(
   document: YamlDocument,
+  warn: (finding: Finding) => void,
+): { fill(known: Known): Interpolated } {
+  const sites: Site[] = [];
+  collectSites(document.value, [], sites);
+  return {
+    fill: (known) => {
+      const changed = new Map<string, Scalar>();
+      const fresh = new Set<unknown>();
+      let value = document.value;
+      for (const { path, text } of sites) {
+        const result = filled(text, path, known, warn);
+        if (result === text) continue;
+        const plain = document.scalar(path)?.plain ?? false;
+        changed.set(path.join('\0'), { source: result, plain });
+        value = withValue(value, path, 0, plain ? typedScalar(result) : result, fresh);
+      }
+      return { value, scalar: (path) => changed.get(path.join('\0')) ?? document.scalar(path) };
+    },
+  };
+}
+
+function collectSites(value: unknown, path: string[], sites: Site[]): void {
+  if (typeof value === 'string') {
+    if (value.includes('$')) sites.push({ path: [...path], text: value });
+  } else if (typeof value === 'object' && value !== null && !isKept(path)) {
+    for (const [key, item] of Object.entries(value)) {
+      path.push(key);
+      if (!isKept(path)) collectSites(item, path, sites);
+      path.pop();
+    }
+  }
+}
+
+function filled(
+  text: string,
+  path: readonly string[],
   known: Known,
   warn: (finding: Finding) => void,
-): Interpolated {
-  const changed = new Map<string, Scalar>();
-  const path: string[] = [];
-
+): string {
   const lookup = (name: string): string => {
     const value = known(name);
     if (value !== undefined) return value;
     const message = `\${${name}} is not known here, and is empty`;
-    warn({ path: [...path], part: 'value', message, hint: `$\${${name}} is left as it is` });
+    warn({ path, part: 'value', message, hint: `$\${${name}} is left as it is` });
     return '';
   };
+  const isExpression = path.at(-1) === 'evaluate' && path.includes('when');
+  return isExpression ? fillExpression(text, lookup) : substitute(text, lookup);
+}
 
-  const filled = (text: string): unknown => {
-    if (!text.includes('$')) return text;
-    const isExpression = path.at(-1) === 'evaluate' && path.includes('when');
-    const result = isExpression ? fillExpression(text, lookup) : substitute(text, lookup);
-    if (result === text) return text;
-    const plain = document.scalar(path)?.plain ?? false;
-    changed.set(path.join('\0'), { source: result, plain });
-    return plain ? typedScalar(result) : result;
-  };
+/** The same data with another value at a path. Maps and lists on the way are copied, unless they are `fresh` copies. */
+function withValue(
+  data: unknown,
+  path: readonly string[],
+  depth: number,
+  value: unknown,
+  fresh: Set<unknown>,
+): unknown {
+  const key = path[depth];
+  if (key === undefined) return value;
+  if (Array.isArray(data)) {
+    const list: unknown[] = fresh.has(data) ? data : [...data];
+    fresh.add(list);
+    list[Number(key)] = withValue(list[Number(key)], path, depth + 1, value, fresh);
+    return list;
+  }
+  const map: Record<string, unknown> = isOurs(data, fresh) ? data : Object.assign(Object.create(null), data);
+  fresh.add(map);
+  map[key] = withValue(map[key], path, depth + 1, value, fresh);
+  return map;
+}
 
-  const walk = (value: unknown): unknown => {
-    if (typeof value === 'string') return filled(value);
-    if (typeof value !== 'object' || value === null || kept(path)) return value;
-    let copy: Record<string, unknown> | unknown[] | undefined;
-    for (const [key, item] of Object.entries(value)) {
-      path.push(key);
-      const result = walk(item);
-      path.pop();
-      if (result === item) continue;
-      copy ??= Array.isArray(value) ? [...value] : Object.assign(Object.create(null), value);
-      if (Array.isArray(copy)) copy[Number(key)] = result;
-      else if (copy) copy[key] = result;
-    }
-    return copy ?? value;
-  };
-
-  return {
-    value: walk(document.value),
-    scalar: (at) => (changed.size === 0 ? undefined : changed.get(at.join('\0'))) ?? document.scalar(at),
-  };
+function isOurs(data: unknown, fresh: ReadonlySet<unknown>): data is Record<string, unknown> {
+  return fresh.has(data);
 }
 
 /** Texts of an expression, and what is between them. */

@@ -1,22 +1,8 @@
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
-import { suggest } from './suggest.ts';
 import { type Finding, labelOf } from './finding.ts';
+import { type Fault, faultsOf, type Schema } from './json-schema.ts';
 import { refusalOf } from './refusals.ts';
 import { type WorkflowFile, workflowSchema } from './schema.ts';
-
-interface Schema {
-  readonly $schema?: string;
-  readonly $ref?: string;
-  readonly type?: string;
-  readonly title?: string;
-  readonly examples?: readonly unknown[];
-  readonly enum?: readonly string[];
-  readonly anyOf?: readonly Schema[];
-  readonly properties?: Readonly<Record<string, unknown>>;
-  readonly propertyNames?: Schema;
-}
-
-let compiled: ValidateFunction<WorkflowFile> | undefined;
+import { suggest } from './suggest.ts';
 
 /** Checks data against the workflow schema: the file itself, or one finding for each place that is wrong. */
 export function checkShape(
@@ -24,158 +10,96 @@ export function checkShape(
 ):
   | { readonly kind: 'right'; readonly file: WorkflowFile }
   | { readonly kind: 'wrong'; readonly findings: readonly Finding[] } {
-  // Compiled when first needed: it takes longer than reading a workflow file.
-  compiled ??= new Ajv({
-    allErrors: true,
-    verbose: true,
-    allowUnionTypes: true,
-    meta: false,
-    validateSchema: false,
-    // Optimising takes longer than it saves in one process: 10 ms of `cofferdam run`.
-    code: { optimize: false },
-  }).compile<WorkflowFile>(workflowSchema);
-  if (compiled(value)) return { kind: 'right', file: value };
-  return { kind: 'wrong', findings: findingsOf(compiled.errors ?? []) };
+  const faults = faultsOf(workflowSchema, value);
+  return isFile(value, faults)
+    ? { kind: 'right', file: value }
+    : { kind: 'wrong', findings: findingsOf(faults) };
 }
 
-interface Fault extends Finding {
-  /** The required key that is not there. */
-  readonly missing?: string;
-  /** The required key that an unusable one was written for: it is not called missing too. */
-  readonly instead?: string;
+function isFile(_: unknown, faults: readonly Fault[]): _ is WorkflowFile {
+  return faults.length === 0;
 }
 
-function findingsOf(errors: readonly ErrorObject[]): Finding[] {
-  const faults = new Map<string, Fault>();
-  const instead = new Set<string>();
-  for (const error of withoutOtherBranches(errors)) {
-    const fault = faultOf(error);
-    const id = [fault.part, fault.missing ?? '', ...fault.path].join('\0');
-    if (!faults.has(id)) faults.set(id, fault);
-    if (fault.instead !== undefined) instead.add([...fault.path.slice(0, -1), fault.instead].join('\0'));
-  }
-  return [...faults.values()]
-    .filter(({ path, missing }) => missing === undefined || !instead.has([...path, missing].join('\0')))
-    .map(({ path, part, message, hint }) => ({ path, part, message, ...(hint !== undefined && { hint }) }));
-}
-
-/**
- * Of a union only the branch for the value's own type matters. The validator reports all branches and the union;
- * this leaves either what is wrong in that branch or, when no branch takes the type, the union's own error.
- */
-function withoutOtherBranches(errors: readonly ErrorObject[]): ErrorObject[] {
-  const dropped = new Map<string, Set<unknown>>();
-  for (const { keyword, instancePath, parentSchema, data } of errors) {
-    if (keyword !== 'anyOf') continue;
-    const { anyOf = [] }: Schema = parentSchema ?? {};
-    const branches = anyOf.map(resolve);
-    const matching = branches.find((branch) => takes(branch, data));
-    const drop = dropped.get(instancePath) ?? new Set();
-    for (const each of matching ? [...branches, parentSchema] : branches)
-      if (each !== matching) drop.add(each);
-    dropped.set(instancePath, drop);
-  }
-  return errors.filter(
-    ({ instancePath, parentSchema, propertyName }) =>
-      propertyName === undefined && !dropped.get(instancePath)?.has(parentSchema),
+/** A required key is not called missing too where another was written for it. */
+function findingsOf(faults: readonly Fault[]): Finding[] {
+  const written = new Set(
+    faults.flatMap((fault) => {
+      const meant = fault.kind === 'unknown-key' ? meantBy(fault) : undefined;
+      return meant === undefined ? [] : [[...fault.path.slice(0, -1), meant].join('\0')];
+    }),
   );
+  return faults
+    .filter((fault) => fault.kind !== 'missing-key' || !written.has([...fault.path, fault.key].join('\0')))
+    .map(findingOf);
 }
 
-function resolve(schema: Schema): Schema {
-  if (schema.$ref === undefined) return schema;
-  return schema.$ref.endsWith('/step') ? workflowSchema.definitions.step : workflowSchema.definitions.service;
-}
-
-function takes({ type, anyOf }: Schema, value: unknown): boolean {
-  if (anyOf) return anyOf.some((branch) => takes(resolve(branch), value));
-  if (type === 'array') return Array.isArray(value);
-  if (type === 'object') return typeof value === 'object' && value !== null && !Array.isArray(value);
-  if (type === 'integer') return Number.isInteger(value);
-  if (type === 'null') return value === null;
-  return type === undefined || typeof value === type;
-}
-
-function faultOf(error: ErrorObject): Fault {
-  const { keyword, data } = error;
-  const schema: Schema = error.parentSchema ?? {};
-  const params: Readonly<Record<string, string>> = error.params;
-  const path = error.instancePath
-    .split('/')
-    .slice(1)
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+function findingOf(fault: Fault): Finding {
+  const { path, value, schema } = fault;
   const what = labelOf(path);
-  if (keyword === 'type' && path.length === 0) {
-    return { path, part: 'value', message: `the file must be a map with steps, not ${shown(data)}` };
-  }
-  if (keyword === 'additionalProperties') return keyFault(path, params['additionalProperty'] ?? '', schema);
-  switch (keyword) {
-    case 'required': {
-      const missing = params['missingProperty'] ?? '';
-      return { path, part: 'value', message: `${what} has no '${missing}'`, missing };
-    }
-    case 'propertyNames': {
-      const key = params['propertyName'] ?? '';
-      const message = `${shown(key)} must be ${phrase(schema.propertyNames?.title)}`;
-      return { path: [...path, key], part: 'key', message };
-    }
-    case 'minItems':
-    case 'minProperties':
-      return { path, part: 'value', message: `${what} is empty` };
-    case 'maxItems':
-    case 'maxProperties':
-      return { path, part: 'value', message: `${what} has more than ${params['limit']} entries` };
-    case 'maxLength':
-      return { path, part: 'value', message: `${what} is longer than ${params['limit']} characters` };
-    case 'minimum':
-    case 'maximum': {
-      const bound = keyword === 'minimum' ? 'at least' : 'at most';
-      return {
-        path,
-        part: 'value',
-        message: `${what} must be ${bound} ${params['limit']}, not ${shown(data)}`,
-      };
-    }
-    default: {
-      const message = `${what} must be ${expected(schema)}, not ${shown(data)}`;
-      const hint = valueHint(schema.title ?? '', data);
-      return { path, part: 'value', message, ...(hint !== undefined && { hint }) };
-    }
+  const about = (message: string, hint?: string): Finding => {
+    return { path, part: 'value', message, ...(hint !== undefined && { hint }) };
+  };
+  switch (fault.kind) {
+    case 'missing-key':
+      return about(`${what} has no '${fault.key}'`);
+    case 'unknown-key':
+      return unknownKey(fault);
+    case 'bad-key':
+      return { path, part: 'key', message: `${shown(value)} must be ${phrase(schema.title)}` };
+    case 'empty':
+      return about(`${what} is empty`);
+    case 'too-many':
+      return about(`${what} has more than ${fault.limit} entries`);
+    case 'too-long':
+      return about(`${what} is longer than ${fault.limit} characters`);
+    case 'too-small':
+      return about(`${what} must be at least ${fault.limit}, not ${shown(value)}`);
+    case 'too-large':
+      return about(`${what} must be at most ${fault.limit}, not ${shown(value)}`);
+    case 'other':
+    default:
+      return path.length === 0
+        ? about(`the file must be a map with steps, not ${shown(value)}`)
+        : about(`${what} must be ${expected(schema)}, not ${shown(value)}`, valueHint(schema.title, value));
   }
 }
 
-function keyFault(parent: readonly string[], key: string, schema: Schema): Fault {
-  const path = [...parent, key];
-  const title = schema.title ?? '';
-  const refusal = refusalOf(title, key);
+function unknownKey(fault: Fault): Finding {
+  const { path, schema } = fault;
+  const key = path.at(-1) ?? '';
+  const refusal = refusalOf(schema.title ?? '', key);
   if (refusal !== undefined) return { path, part: 'key', message: `'${key}' is refused: ${refusal}` };
-  const known = Object.keys(schema.properties ?? {}).filter((each) => each !== '$schema');
-  const told = known.filter(
-    (each) => !/^(Another name|The old name|Only false)/.test(descriptionOf(schema, each)),
+  const meant = meantBy(fault);
+  const known = Object.entries(schema.properties ?? {});
+  const told = known.flatMap(([name, { description = '' }]) =>
+    /^(Another name|The old name|Only false|For editors)/.test(description) ? [] : [name],
   );
-  const meant = suggest(key, known);
-  const hint = meant === undefined ? `${phrase(title)} has ${told.join(', ')}` : `did you mean '${meant}'?`;
-  const message = `unknown key ${shown(key)}`;
-  return { path, part: 'key', message, hint, ...(meant !== undefined && { instead: meant }) };
+  const hint =
+    meant === undefined ? `${phrase(schema.title)} has ${told.join(', ')}` : `did you mean '${meant}'?`;
+  return { path, part: 'key', message: `unknown key ${shown(key)}`, hint };
 }
 
-function descriptionOf({ properties }: Schema, key: string): string {
-  const property = properties?.[key];
-  const described = typeof property === 'object' && property !== null && 'description' in property;
-  return described ? String(property.description) : '';
+function meantBy({ path, schema }: Fault): string | undefined {
+  const key = path.at(-1) ?? '';
+  const known = Object.keys(schema.properties ?? {});
+  return refusalOf(schema.title ?? '', key) === undefined ? suggest(key, known) : undefined;
 }
 
 function expected({ title, enum: values, examples }: Schema): string {
-  if (values) return values.join(', ').replace(/, (?=[^,]*$)/, ' or ');
+  if (values) return oneOf(values);
   const written = (examples ?? []).filter((example) => typeof example === 'string');
-  const such = written.length > 0 ? ` such as ${written.join(', ').replace(/, (?=[^,]*$)/, ' or ')}` : '';
-  return `${phrase(title)}${such}`;
+  return `${phrase(title)}${written.length > 0 ? ` such as ${oneOf(written)}` : ''}`;
+}
+
+function oneOf(words: readonly string[]): string {
+  return words.join(', ').replace(/, (?=[^,]*$)/, ' or ');
 }
 
 function phrase(title = 'value'): string {
   return `${/^[aeiou]/.test(title) ? 'an' : 'a'} ${title}`;
 }
 
-function valueHint(title: string, value: unknown): string | undefined {
+function valueHint(title = '', value: unknown): string | undefined {
   if (title.includes('command')) return commandHint(value);
   return title === 'secret file' ? secretFileHint(value) : undefined;
 }

@@ -143,6 +143,7 @@ type Extent = 'shortest' | 'longest';
 
 /** Length of the part at the start that a shell pattern matches; 0: it matches none. */
 function prefixOf(value: string, pattern: string, extent: Extent): number {
+  if (!/[*?[\\]/.test(pattern)) return value.startsWith(pattern) ? pattern.length : 0;
   const expression = expressionOf(pattern, extent);
   if (expression === undefined) return 0;
   const matcher = RE2JS.compile(`^(?:${expression})`, RE2JS.DOTALL).matcher(value);
