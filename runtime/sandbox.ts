@@ -8,6 +8,7 @@
  *        .run(command)    commands one after another or side by side in that container
  *        .signal()        to every process of the container
  *        .kill()          the container and all its processes; its files stay until destroy()
+ *     .answers(probe)     something that runs in a container listens
  *     .list()/.read()     files of the workspace, by a trusted reader without network, after the kill
  *     .snapshot()         a volume as it is now, by the same, into a directory of the host
  *     .usage()            what the kernel counted
@@ -150,7 +151,8 @@ export type Signal = 'SIGTERM' | 'SIGINT' | 'SIGKILL';
 export interface Container {
   /** Runs a command to its end. Rejects with SandboxError when the sandbox or the container is gone. */
   run(command: Command, sink: Sink): Promise<Exit>;
-  signal(signal: Signal): void;
+  /** To every process of the container; or to those of one command that runs in it, if they stayed in its session. */
+  signal(signal: Signal, command?: Command): void;
   kill(): void;
 }
 
@@ -169,8 +171,19 @@ export interface Usage {
   readonly diskPeakBytes: number;
 }
 
+/** Something that listens in the network of the sandbox; `path` begins with `/`. */
+export type Probe =
+  | { readonly kind: 'tcp'; readonly port: number }
+  /** It answers GET with 2xx or 3xx. */
+  | { readonly kind: 'http'; readonly port: number; readonly path: string };
+
 export interface Sandbox {
   start(spec: ContainerSpec): Container;
+  /**
+   * Resolves when something answers on localhost, which needs nothing of any image; asks again and again until then, or
+   * until the signal aborts, whose reason it rejects with.
+   */
+  answers(probe: Probe, signal: AbortSignal): Promise<void>;
   /** Regular files below the given directories of the workspace (`''` is all of it), at most `limit`. */
   list(directories: readonly string[], limit: number): Promise<WorkspaceFile[]>;
   /** Content of files that list() named, one after another; a file that changed or went away is an error. */

@@ -7,7 +7,8 @@ export type StepStatus = Status | 'skipped';
 
 /**
  * Why a build or step ended as it did.
- * `exit` (the command's own code), `oom`, `disk`, `pids`, `timeout`, `canceled`: of the build.
+ * `exit` (the command's own code), `oom`, `disk`, `pids`, `timeout`, `canceled`: of the build. `service`: one that it
+ * needs did not get ready, or ended before its steps did.
  * `invalid` (workflow), `image`, `registry` (it may answer later), `source`, `sandbox`, `artifacts`: what had to be there was not. `internal`: a bug.
  * `worker-lost`: the machine that ran it died or lost its connection.
  */
@@ -18,6 +19,7 @@ export type Reason =
   | 'pids'
   | 'timeout'
   | 'canceled'
+  | 'service'
   | 'invalid'
   | 'image'
   | 'registry'
@@ -32,14 +34,15 @@ export type Outcome =
   | { readonly status: 'passed' }
   | {
       readonly status: 'failed';
-      readonly reason: 'exit' | 'oom' | 'disk' | 'pids' | 'artifacts';
+      readonly reason: 'exit' | 'oom' | 'disk' | 'pids' | 'timeout' | 'service' | 'artifacts';
       readonly message?: string;
     }
   | { readonly status: 'errored'; readonly reason: Reason; readonly message: string }
   | { readonly status: 'canceled'; readonly reason: 'canceled' }
   | { readonly status: 'timed_out'; readonly reason: 'timeout' };
 
-export interface StepRecord {
+/** What ran in a container. */
+interface ContainerRecord {
   readonly name: string;
   readonly status: StepStatus;
   readonly exitCode?: number;
@@ -50,10 +53,31 @@ export interface StepRecord {
   readonly finishedAt?: string;
 }
 
-interface WorkflowRecord {
+export interface StepRecord extends ContainerRecord {
+  /** The steps it waited for; absent where each waits for the one before it. */
+  readonly dependsOn?: readonly string[];
+  /** The step whose failure is why this one was skipped. */
+  readonly because?: string;
+}
+
+/** `passed`: it was there as long as the steps needed it; `failed` with `timeout`: it was not ready in time. */
+export type ServiceRecord = ContainerRecord;
+
+export interface WorkflowRecord {
   readonly name: string;
-  readonly status: Status;
+  readonly status: StepStatus;
+  readonly reason?: Reason;
+  readonly message?: string;
+  /** Workflows of the build that it waited for; absent when there are none. */
+  readonly dependsOn?: readonly string[];
+  /** The workflow whose failure is why this one was skipped. */
+  readonly because?: string;
+  /** ISO 8601, UTC. */
+  readonly startedAt?: string;
+  readonly finishedAt?: string;
   readonly steps: readonly StepRecord[];
+  /** Absent when there are none. */
+  readonly services?: readonly ServiceRecord[];
 }
 
 export interface ArtifactRecord {

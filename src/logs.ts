@@ -1,10 +1,11 @@
 /** The log of a build while it runs and afterwards: what it is made of, who writes it, who reads it. */
 
-/** A stretch of the log of one attempt, written by one step. */
+/** A stretch of the log of one attempt, of one origin. */
 export interface LogEntry {
   readonly attempt: number;
   /** Bytes of the attempt's log before it. */
   readonly offset: number;
+  /** The origin's label (src/logs/label.ts). */
   readonly step: string;
   /** Shared: not to be changed. */
   readonly data: Buffer;
@@ -20,10 +21,10 @@ export interface LogPosition {
 
 export interface LogWriter {
   /**
-   * Takes output of a step, which must not be changed any more. Waiting for the promise, when there is one, is what
+   * Takes output of what the label names, which must not be changed any more. Waiting for the promise, when there is one, is what
    * keeps memory flat. Rejects with what ended the log: StaleFence, LogStoreError, or the reason of the signal.
    */
-  append(step: string, chunk: Buffer): void | Promise<void>;
+  append(label: string, chunk: Buffer): void | Promise<void>;
   /** So many bytes are left out before what is appended next. */
   mark(cutBytes: number): void;
   /** Resolves when all of it is in storage as one object. Rejects as append does. */

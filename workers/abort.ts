@@ -1,8 +1,11 @@
-/** Why a build is stopped from outside before its steps are through. */
-export type AbortReason = 'timeout' | 'canceled';
+/**
+ * Why a build, or one workflow of it, is stopped before its steps are through. `failure`: of a step with
+ * `failure: cancel`; `service`: one is gone that the steps need.
+ */
+export type AbortReason = 'timeout' | 'canceled' | 'failure' | 'service';
 
 /**
- * Stops a build. The first reason stays. `stopping`: its processes got SIGTERM and have the grace time; `killed`:
+ * Stops a build, or a workflow. The first reason stays. `stopping`: its processes got SIGTERM and have the grace time; `killed`:
  * the time is over, or somebody asked twice.
  */
 export interface Abort {
@@ -13,15 +16,18 @@ export interface Abort {
   readonly killed: AbortSignal;
   /** Begins to stop; a second call kills at once. */
   request(reason: AbortReason): void;
-  /** No more timers; call it when the build is over. */
+  /** No more timers; call it when all is over. */
   release(): void;
 }
 
 /** How long processes may take to end after SIGTERM, in milliseconds. */
-const graceMs = { timeout: 10_000, canceled: 1500 } as const;
+const graceMs = { timeout: 10_000, canceled: 1500, failure: 1500, service: 1500 } as const;
 
-/** @param timeoutMs after which the build is stopped by itself */
-export function createAbort(timeoutMs: number): Abort {
+/**
+ * @param timeoutMs after which it is stopped by itself; undefined: never
+ * @param above what stops this one too, for its own reason
+ */
+export function createAbort(timeoutMs?: number, above?: Abort): Abort {
   const stopping = new AbortController();
   const killed = new AbortController();
   let reason: AbortReason | undefined;
@@ -33,9 +39,18 @@ export function createAbort(timeoutMs: number): Abort {
     grace = setTimeout(() => killed.abort(), graceMs[why]);
     stopping.abort();
   };
-  const timeout = setTimeout(() => {
+  const onTimeout = () => {
     if (reason === undefined) request('timeout');
-  }, timeoutMs);
+  };
+  const timeout = timeoutMs === undefined ? undefined : setTimeout(onTimeout, timeoutMs);
+  const onStopping = () => {
+    if (above?.reason !== undefined) request(above.reason);
+  };
+  const onKilled = () => killed.abort();
+  above?.stopping.addEventListener('abort', onStopping);
+  above?.killed.addEventListener('abort', onKilled);
+  if (above?.stopping.aborted) onStopping();
+  if (above?.killed.aborted) onKilled();
 
   return {
     get reason() {
@@ -47,6 +62,8 @@ export function createAbort(timeoutMs: number): Abort {
     release: () => {
       clearTimeout(timeout);
       clearTimeout(grace);
+      above?.stopping.removeEventListener('abort', onStopping);
+      above?.killed.removeEventListener('abort', onKilled);
     },
   };
 }

@@ -23,6 +23,7 @@ export class ArtifactError extends Error {
 /**
  * Copies the files that match out of the sandbox, in path order; a leading dot is matched only by a dot. Warns of a
  * pattern that matches nothing. Throws ArtifactError, SandboxError.
+ * @param keptOf the workflow that has handed over a file of this path before
  */
 export async function collectArtifacts(
   sandbox: Sandbox,
@@ -30,10 +31,17 @@ export async function collectArtifacts(
   store: ArtifactStore,
   caps: ArtifactCaps,
   warn: (message: string) => void,
+  keptOf: (path: string) => string | undefined = () => undefined,
 ): Promise<ArtifactRecord[]> {
   if (patterns.length === 0) return [];
   const files = await select(sandbox, patterns, warn);
   checkCaps(files, caps);
+  for (const { path } of files) {
+    const other = keptOf(path);
+    if (other === undefined) continue;
+    const remedy = 'let each write to a directory of its own';
+    throw new ArtifactError(`artifacts: workflow '${other}' has handed over ${path} already; ${remedy}`);
+  }
   const records: ArtifactRecord[] = [];
   try {
     await sandbox.read(files, {

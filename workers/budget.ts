@@ -1,17 +1,33 @@
-/** What a build takes of a machine while it runs. */
+import { availableParallelism, totalmem } from 'node:os';
+
+/** What a workflow takes of a machine while it runs. */
 export interface Share {
   readonly cpus: number;
   readonly memoryBytes: number;
 }
 
 /**
- * Shares out a machine's processors and memory among builds, first come, first served: a large build is not
+ * Shares out a machine's processors and memory among workflows, first come, first served: a large one is not
  * overtaken for ever by small ones. One that wants more than there is gets all of it, alone.
  */
 export interface Budget {
   /** Waits for the share; rejects with the signal's reason when it aborts first. Returns what gives it back. */
   take(share: Share, signal: AbortSignal): Promise<() => void>;
   readonly free: Share;
+}
+
+/** What of a machine may be used; undefined: what is usual. */
+interface MachineShare {
+  readonly cpus: number | undefined;
+  readonly memoryBytes: number | undefined;
+}
+
+/** Of this machine: four times its processors, as few builds use all they ask for, and four fifths of its memory. */
+export function machineBudget({ cpus, memoryBytes }: MachineShare): Budget {
+  return createBudget({
+    cpus: cpus ?? availableParallelism() * 4,
+    memoryBytes: memoryBytes ?? totalmem() * 0.8,
+  });
 }
 
 export function createBudget(total: Share): Budget {

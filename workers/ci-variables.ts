@@ -1,15 +1,14 @@
 import type { Repository } from '../src/repositories.ts';
 import type { Trigger } from '../src/trigger.ts';
 import { version } from '../src/version.ts';
-import { workspacePath } from './environment.ts';
+import type { Plan } from '../src/workflow/plan.ts';
 
-/** What is known of a build when its steps begin. Texts of the trigger are a stranger's. */
+/** What is known of a build when it begins. Texts of the trigger are a stranger's. */
 export interface BuildFacts {
   readonly id: string;
   /** ISO 8601. */
   readonly createdAt: string;
   readonly startedAt: string;
-  readonly workflow: string;
   readonly trigger: Trigger;
   /** `ref` in full, such as `refs/heads/main`, or a branch. */
   readonly git: { readonly ref?: string; readonly sha?: string };
@@ -34,8 +33,6 @@ type Variables = Readonly<Record<string, string | number | undefined>>;
 export function buildVariables(facts: BuildFacts): Record<string, string> {
   return known({
     CI: 'true',
-    CI_WORKSPACE: workspacePath,
-    CI_WORKFLOW_NAME: facts.workflow,
     COFFERDAM_BUILD_ID: facts.id,
     ...systemVariables(facts),
     ...repositoryVariables(facts),
@@ -49,6 +46,15 @@ export function buildVariables(facts: BuildFacts): Record<string, string> {
     CI_PIPELINE_STARTED: unixTime(facts.startedAt),
     CI_PIPELINE_AUTHOR: facts.trigger.actor,
   });
+}
+
+/** Those of one workflow, with its values of the matrix. */
+export function workflowVariables({
+  file,
+  workspace,
+  matrix,
+}: Pick<Plan, 'file' | 'workspace' | 'matrix'>): Record<string, string> {
+  return { ...matrix, ...known({ CI_WORKSPACE: workspace, CI_WORKFLOW_NAME: file }) };
 }
 
 /** Those of one step. `index` is its place in the workflow, from 0; `startedAt` is ISO 8601. */

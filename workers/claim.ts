@@ -1,12 +1,13 @@
-import type { BuildRecord, Reason, StepRecord } from '../src/build.ts';
+import type { BuildRecord, Reason, WorkflowRecord } from '../src/build.ts';
 import { UsageError } from '../src/usage.ts';
+import { labelOf } from '../src/logs/label.ts';
 import type { LogWriter } from '../src/logs.ts';
 import type { Claim, Result } from '../src/queue/claim.ts';
 import type { Records } from '../src/records.ts';
 import { pageOf } from '../src/statuses/state.ts';
 import type { Storage } from '../src/storage/storage.ts';
 import { parseWorkflow } from '../src/workflow/parse.ts';
-import type { Plan } from '../src/workflow/plan.ts';
+import type { BuildPlan, Plan } from '../src/workflow/plan.ts';
 import { readWorkflow } from '../src/workflow/read.ts';
 import { createAbort, unlessAborted } from './abort.ts';
 import { defaultArtifactCaps } from './artifacts.ts';
@@ -20,6 +21,7 @@ import { createProgress, type Progress } from './progress.ts';
 import { SourceError } from './source.ts';
 import type { Stopping } from './stopping.ts';
 import { storageArtifacts } from './storage-artifacts.ts';
+import { recordOf } from './workflow.ts';
 
 /** What a worker runs its builds with. */
 export interface ClaimTools extends GrantTools {
@@ -62,14 +64,8 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
     const { bytes } = await opened.close();
     return refused({ ...record, log: { ...record.log, bytes }, storage }, error);
   }
-  const { plan } = grant;
-  let giveShareBack: () => void;
-  try {
-    giveShareBack = await tools.budget.take(plan.limits, stop);
-  } catch {
-    return stopped();
-  }
-  const abort = createAbort(plan.timeoutMs);
+  const plan: BuildPlan = { workflows: [grant.plan] };
+  const abort = createAbort();
   const log = openLog();
   // A stale fence shows at the next write of the log, and at the verdict.
   const progress = createProgress((state) => tools.records.progress(fence, state));
@@ -100,7 +96,8 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
       },
       {
         driver: tools.machine.driver,
-        resolveImage: (ref) => tools.machine.images.resolve(ref),
+        resolveImage: (ref, pull) => tools.machine.images.resolve(ref, { pull }),
+        budget: tools.budget,
         artifacts: storageArtifacts(tools.storage, `${storage.prefix}artifacts/`),
         events,
         abort,
@@ -118,7 +115,6 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
     return cut ?? resultOf(ended);
   } finally {
     progress.stop();
-    giveShareBack();
     unlisten();
   }
 }
@@ -211,25 +207,35 @@ function aboutOf(
   };
 }
 
-/** What the build does, for those who follow it: the log, and the record at each step. */
-function eventsOf(record: BuildRecord, plan: Plan, log: LogWriter, progress: Progress): BuildEvents {
+/** What the build does, for those who follow it: the log, and the record at each change. */
+function eventsOf(record: BuildRecord, plan: BuildPlan, log: LogWriter, progress: Progress): BuildEvents {
   const startedAt = new Date().toISOString();
-  const steps = new Map<string, StepRecord>(plan.steps.map(({ name }) => [name, { name, status: 'queued' }]));
-  const first = plan.steps[0].name;
-  let step: string = first;
-  const say = (text: string) => log.append(step, Buffer.from(`[cofferdam: ${text}]\n`));
+  const workflows = new Map<string, WorkflowRecord>(
+    plan.workflows.map((each) => [each.name, recordOf(each, 'queued')]),
+  );
+  const [first] = plan.workflows;
+  let label = labelOf({ workflow: first.name, step: first.steps[0].name });
+  const say = (text: string) => log.append(label, Buffer.from(`[cofferdam: ${text}]\n`));
+  const change = (changed: WorkflowRecord) => {
+    workflows.set(changed.name, changed);
+    progress.report({ ...record, status: 'running', startedAt, workflows: [...workflows.values()] });
+  };
+  const changeIn = (name: string, by: (workflow: WorkflowRecord) => WorkflowRecord) => {
+    const workflow = workflows.get(name);
+    if (workflow) change(by(workflow));
+  };
   return {
     progress: () => {},
     // A log that cannot take a warning fails the next append too, which tells.
     warning: (text) => void Promise.resolve(say(text)).catch(() => {}),
-    step: (changed) => {
-      steps.set(changed.name, changed);
-      const workflows = [{ name: plan.name, status: 'running' as const, steps: [...steps.values()] }];
-      progress.report({ ...record, status: 'running', startedAt, workflows });
-    },
-    chunk: (name, chunk) => {
-      step = name;
-      return log.append(name, chunk);
+    workflow: change,
+    step: (step, name) =>
+      changeIn(name, (workflow) => ({ ...workflow, steps: withChange(workflow.steps, step) })),
+    service: (service, name) =>
+      changeIn(name, (workflow) => ({ ...workflow, services: withChange(workflow.services ?? [], service) })),
+    chunk: (from, chunk) => {
+      label = from;
+      return log.append(from, chunk);
     },
     cutBegins: () => {},
     cutEnds: (bytes) => {
@@ -238,4 +244,8 @@ function eventsOf(record: BuildRecord, plan: Plan, log: LogWriter, progress: Pro
     },
     artifact: () => {},
   };
+}
+
+function withChange<Named extends { readonly name: string }>(all: readonly Named[], changed: Named): Named[] {
+  return all.map((each) => (each.name === changed.name ? changed : each));
 }

@@ -3,8 +3,8 @@
  * between is counted. Memory stays flat whatever the build writes.
  */
 export interface BuildLog {
-  /** Takes output of a step. A returned promise is the reader's back-pressure. */
-  write(step: string, chunk: Buffer): void | Promise<void>;
+  /** Takes output of what the label names (src/logs/label.ts). A returned promise is the reader's back-pressure. */
+  write(label: string, chunk: Buffer): void | Promise<void>;
   /** Passes on the mark of the cut and the tail, if there was a cut. */
   finish(): Promise<void>;
   readonly totals: LogTotals;
@@ -20,7 +20,7 @@ export interface LogTotals {
 
 /** Receives the log in order. */
 export interface LogReader {
-  chunk(step: string, chunk: Buffer): void | Promise<void>;
+  chunk(label: string, chunk: Buffer): void | Promise<void>;
   /** The head ends here: the rest is shown when the build ends, as far as it fits. */
   cutBegins(): void | Promise<void>;
   /** The tail follows; so many bytes lie between. */

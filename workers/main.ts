@@ -1,4 +1,4 @@
-import { availableParallelism, hostname, totalmem } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import pino, { type Logger } from 'pino';
 import { holderFile } from '../runtime/host/holder.ts';
 import { containBy } from '../runtime/images/contain.ts';
@@ -15,7 +15,7 @@ import { openSecrets } from '../src/secrets.ts';
 import { openSettings } from '../src/settings.ts';
 import { openStorage } from '../src/storage/storage.ts';
 import { openVault } from '../src/vault.ts';
-import { createBudget } from './budget.ts';
+import { machineBudget } from './budget.ts';
 import { runClaim } from './claim.ts';
 import { claimedSources } from './claimed-source.ts';
 import { type FitnessWatch, watchFitness } from './fitness.ts';
@@ -94,9 +94,9 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
     sources,
     logCapBytes,
     stopping,
-    budget: createBudget({
-      cpus: options.cpus ?? config.worker.cpus ?? availableParallelism() * 4,
-      memoryBytes: options.memoryBytes ?? config.worker.memoryBytes ?? totalmem() * 0.8,
+    budget: machineBudget({
+      cpus: options.cpus ?? config.worker.cpus,
+      memoryBytes: options.memoryBytes ?? config.worker.memoryBytes,
     }),
     openLog: ({ fence, lost }: Claim) => openLogWriter({ redis, storage, fence, signal: lost }),
   };

@@ -1,172 +1,168 @@
-import type { Image } from '../runtime/images/image.ts';
-import type { Command, Container, Exit, Sandbox } from '../runtime/sandbox.ts';
+import type { Exit } from '../runtime/sandbox.ts';
 import type { StepRecord } from '../src/build.ts';
-import type { Plan, PlanStep, Run } from '../src/workflow/plan.ts';
-import { shellScript } from '../src/workflow/script.ts';
-import { type Abort, AbortedError } from './abort.ts';
+import { labelOf } from '../src/logs/label.ts';
+import type { Plan, PlanStep } from '../src/workflow/plan.ts';
+import type { Abort } from './abort.ts';
 import { stepVariables } from './ci-variables.ts';
-import { secretFiles, type SecretValues, stepEnvironment, workspacePath } from './environment.ts';
+import { type CommandParts, stepCommand } from './commands.ts';
+import type { Box, Containers } from './containers.ts';
 import type { BuildEvents } from './events.ts';
+import { type Fate, runGraph } from './graph.ts';
+import { startJob } from './job.ts';
 import type { BuildLog } from './log.ts';
 import type { Mask } from './mask.ts';
 
-/** What the steps of a build need. */
-export interface StepsContext {
+/** What the steps of a workflow need. */
+export interface StepsContext extends CommandParts {
   readonly plan: Plan;
-  readonly sandbox: Sandbox;
-  /** By reference; every image that the plan names. */
-  readonly images: ReadonlyMap<string, Image>;
-  /** Variables of all steps that tell of the build. */
-  readonly variables: Readonly<Record<string, string>>;
-  /** Values of all that the plan's steps name. */
-  readonly secrets: SecretValues;
-  /** Keeps them out of the log. */
+  readonly containers: Containers;
+  /** Keeps secrets out of the log. */
   readonly mask: Mask;
   readonly log: BuildLog;
   readonly events: BuildEvents;
   readonly abort: Abort;
+  /** A step with `failure: cancel` failed: nothing of the build goes on. */
+  readonly cancelAll: () => void;
 }
 
 export interface StepsResult {
-  /** One for each step, also for those that did not run. */
+  /** One for each step in the order of the plan, also for those that did not run. */
   readonly records: StepRecord[];
   /** The platform failed under a step, which its record shows; no later step ran. */
   readonly broken: Error | undefined;
 }
 
-/** Runs the steps one after another. Does not throw. */
+/** How long a step may take to end after SIGTERM when its own time is over, in milliseconds. */
+const timeoutGraceMs = 10_000;
+/** The same for detached steps when the others are through, and for services: nobody waits for what they still do. */
+export const besideGraceMs = 2_000;
+
+/** Runs the steps as their dependencies allow, then ends those that are detached. Does not throw. */
 export async function runSteps(context: StepsContext): Promise<StepsResult> {
-  const containers = createContainers(context);
-  const records: StepRecord[] = [];
-  let soFar: 'success' | 'failure' = 'success';
+  const { plan, events, abort } = context;
+  const records = new Map<string, StepRecord>(
+    plan.steps.map((step) => [step.name, { ...waiting(step, plan), status: 'skipped' }]),
+  );
+  const detached: { readonly running: Running; readonly ended: Promise<void> }[] = [];
   let broken: Error | undefined;
-  for (const step of context.plan.steps) {
-    const runs = !broken && context.abort.reason === undefined && step.when.includes(soFar);
-    let record: StepRecord = { name: step.name, status: runs ? 'errored' : 'skipped' };
+
+  const tell = async (step: PlanStep, change: Omit<StepRecord, 'name'>): Promise<void> => {
+    const record = { ...records.get(step.name), ...waiting(step, plan), ...change };
+    records.set(step.name, record);
+    await events.step(record, plan.name);
+  };
+  const isFailure = ({ name, onFailure }: PlanStep) => {
+    const status = records.get(name)?.status;
+    return status !== 'passed' && status !== 'running' && onFailure !== 'ignore';
+  };
+  const fateOf =
+    (step: PlanStep): Fate =>
+    () =>
+      isFailure(step) ? 'failure' : 'success';
+  const breakOff = async (step: PlanStep, error: unknown): Promise<void> => {
+    broken ??= error instanceof Error ? error : new Error(String(error));
+    await tell(step, { status: 'errored', reason: 'sandbox' });
+    if (abort.reason === undefined) abort.request('failure');
+  };
+  const end = async (step: PlanStep, running: Running): Promise<void> => {
     try {
-      if (runs) record = await runStep(step, containers, context);
+      await tell(step, { ...(await running.end), finishedAt: new Date().toISOString() });
+      if (step.onFailure === 'cancel' && records.get(step.name)?.status === 'failed') context.cancelAll();
     } catch (error) {
-      broken = error instanceof Error ? error : new Error(String(error));
-      record = { ...record, reason: 'sandbox' };
+      await breakOff(step, error);
     }
-    records.push(record);
-    await context.events.step(record);
-    if (record.status === 'failed' && step.onFailure === 'fail') soFar = 'failure';
-  }
-  containers.kill();
-  return { records, broken };
+  };
+
+  await runGraph(plan.steps, {
+    ...(plan.parallel !== undefined && { limit: plan.parallel }),
+    stopped: () => broken !== undefined || abort.reason !== undefined,
+    skip: (step, because) => tell(step, { status: 'skipped', ...(because !== undefined && { because }) }),
+    run: async (step) => {
+      try {
+        const startedAt = new Date().toISOString();
+        const box = context.containers.ofStep(step);
+        const { ref, digest } = box.image;
+        await tell(step, { status: 'running', image: { ref, digest }, startedAt });
+        const running = startStep(step, box, startedAt, context);
+        const ended = end(step, running);
+        if (step.mode === 'detached') detached.push({ running, ended });
+        else await ended;
+      } catch (error) {
+        await breakOff(step, error);
+      }
+      return fateOf(step);
+    },
+  });
+  for (const { running } of detached) running.stop();
+  await Promise.all(detached.map(({ ended }) => ended));
+  return { records: [...records.values()], broken };
 }
 
-async function runStep(step: PlanStep, containers: Containers, context: StepsContext): Promise<StepRecord> {
-  const { events, log, mask, abort } = context;
-  const { container, image } = containers.of(step);
-  const startedAt = new Date().toISOString();
-  const started: StepRecord = {
-    name: step.name,
-    status: 'running',
-    image: { ref: image.ref, digest: image.digest },
-    startedAt,
+/** What is known of a step before it begins. */
+export function waiting(
+  { name, dependsOn }: PlanStep,
+  { steps }: Plan,
+): Pick<StepRecord, 'name' | 'dependsOn'> {
+  return isChain(steps) ? { name } : { name, dependsOn };
+}
+
+/** Whether each step waits for the one before it, and for nothing else. */
+function isChain(steps: readonly PlanStep[]): boolean {
+  return steps.every(({ dependsOn }, i) => dependsOn.join('\0') === (steps[i - 1]?.name ?? ''));
+}
+
+interface Running {
+  /** Rejects when the platform failed. */
+  readonly end: Promise<Pick<StepRecord, 'status' | 'reason' | 'exitCode'>>;
+  /** The others are through: it is to end now, and that is no failure. */
+  stop(): void;
+}
+
+function startStep(step: PlanStep, box: Box, startedAt: string, context: StepsContext): Running {
+  const { plan, log, mask, abort } = context;
+  const label = labelOf({ workflow: plan.name, step: step.name });
+  const own = stepVariables(step.name, plan.steps.indexOf(step), startedAt);
+  const variables = { ...context.variables, ...own };
+  const command = stepCommand(step, box.image, plan, { ...context, variables });
+  const job = startJob(
+    box,
+    command,
+    mask.stream((chunk) => log.write(label, chunk)),
+    abort,
+  );
+  let stoppedFor: 'nothing' | 'timeout' | 'the end' = 'nothing';
+  const onTimeout = () => {
+    if (stoppedFor !== 'nothing') return;
+    stoppedFor = 'timeout';
+    job.stop(timeoutGraceMs);
   };
-  await events.step(started);
-  const command = commandOf(step, image, startedAt, context);
-  const output = mask.stream((chunk) => log.write(step.name, chunk));
-  let exit: Exit;
-  try {
-    exit = await stoppable(abort, container, () => container.run(command, output.write));
-  } finally {
-    await output.end();
-  }
-  if (step.container.kind === 'own') container.kill();
-  return { ...started, ...verdictOf(exit, abort), exitCode: exit.code, finishedAt: new Date().toISOString() };
+  const timer = step.timeoutMs === undefined ? undefined : setTimeout(onTimeout, step.timeoutMs);
+  const end = async (): Promise<Awaited<Running['end']>> => {
+    try {
+      const exit = await job.exit;
+      if (box.use === 'own') box.container.kill();
+      // What it exits with is what we made it exit with.
+      if (stoppedFor === 'the end') return { status: 'passed' };
+      if (stoppedFor === 'timeout') return { status: 'failed', reason: 'timeout', exitCode: exit.code };
+      return { ...verdictOf(exit, abort), exitCode: exit.code };
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  return {
+    end: end(),
+    stop: () => {
+      if (stoppedFor !== 'nothing' || abort.reason !== undefined) return;
+      stoppedFor = 'the end';
+      job.stop(besideGraceMs);
+    },
+  };
 }
 
 function verdictOf(exit: Exit, abort: Abort): Pick<StepRecord, 'status' | 'reason'> {
   if (abort.reason === 'timeout') return { status: 'timed_out', reason: 'timeout' };
-  if (abort.reason === 'canceled') return { status: 'canceled', reason: 'canceled' };
+  if (abort.reason === 'service') return { status: 'canceled', reason: 'service' };
+  if (abort.reason !== undefined) return { status: 'canceled', reason: 'canceled' };
   if (exit.reason === 'exit' && exit.code === 0) return { status: 'passed' };
   return { status: 'failed', reason: exit.reason };
-}
-
-function commandOf(
-  step: PlanStep,
-  image: Image,
-  startedAt: string,
-  { plan, variables, secrets }: StepsContext,
-): Command {
-  return {
-    args: argsOf(step.run, image),
-    env: stepEnvironment(image.config, step, secrets, {
-      ...variables,
-      ...stepVariables(step.name, plan.steps.indexOf(step), startedAt),
-    }),
-    secrets: secretFiles(step, secrets),
-    cwd: workspacePath,
-  };
-}
-
-function argsOf(run: Run, { config }: Image): Command['args'] {
-  if (run.kind === 'commands') return ['/bin/sh', '-c', shellScript(run.commands)];
-  if (run.kind === 'exec') return run.args;
-  const [program = '', ...args] = [...config.entrypoint, ...(run.args ?? config.cmd)];
-  return [program, ...args];
-}
-
-/** After SIGKILL a container is gone within milliseconds, if it ever began. */
-const killedMs = 2_000;
-
-/**
- * SIGTERM to the whole container when the build is being stopped, SIGKILL when its grace time is over. Throws
- * AbortedError when that does not end it: crun hangs, and only the end of the sandbox helps.
- */
-async function stoppable(abort: Abort, container: Container, work: () => Promise<Exit>): Promise<Exit> {
-  const stuck = Promise.withResolvers<never>();
-  let patience: NodeJS.Timeout | undefined;
-  const terminate = () => container.signal('SIGTERM');
-  const kill = () => {
-    container.kill();
-    patience = setTimeout(
-      () => stuck.reject(new AbortedError('killing its container did not end it')),
-      killedMs,
-    );
-  };
-  abort.stopping.addEventListener('abort', terminate);
-  abort.killed.addEventListener('abort', kill);
-  try {
-    const exit = work();
-    if (abort.stopping.aborted) terminate();
-    if (abort.killed.aborted) kill();
-    return await Promise.race([exit, stuck.promise]);
-  } finally {
-    clearTimeout(patience);
-    abort.stopping.removeEventListener('abort', terminate);
-    abort.killed.removeEventListener('abort', kill);
-  }
-}
-
-interface Containers {
-  of(step: PlanStep): { readonly container: Container; readonly image: Image };
-  kill(): void;
-}
-
-/** One container for all steps without an image of their own, started when first needed; a fresh one for each other. */
-function createContainers({ plan, sandbox, images }: StepsContext): Containers {
-  let shared: Container | undefined;
-  let count = 0;
-  const imageOf = (ref: string | undefined) => {
-    const image = images.get(ref ?? '');
-    if (!image) throw new TypeError(`no image ${ref} among those of the plan`);
-    return image;
-  };
-  return {
-    of: ({ container }) => {
-      if (container.kind === 'own') {
-        const image = imageOf(container.image);
-        return { container: sandbox.start({ name: `step-${++count}`, root: image.root }), image };
-      }
-      const image = imageOf(plan.image);
-      shared ??= sandbox.start({ name: 'shared', root: image.root });
-      return { container: shared, image };
-    },
-    kill: () => shared?.kill(),
-  };
 }

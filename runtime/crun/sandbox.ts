@@ -6,6 +6,7 @@ import {
   type Container,
   type ContainerSpec,
   type Exit,
+  type Probe,
   type RootLayers,
   type Sandbox,
   SandboxError,
@@ -44,8 +45,11 @@ const destroyTimeoutMs = 15_000;
 /** No container of a build can have a name that begins so. */
 const own = '_';
 const readerName = `${own}reader`;
+const proberName = `${own}prober`;
 
 interface Running {
+  readonly container: string;
+  readonly command: Command;
   readonly sink: Sink;
   readonly done: PromiseWithResolvers<CommandEnd>;
 }
@@ -146,7 +150,7 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
     if (fault) return Promise.reject(fault);
     const id = nextId++;
     const done = Promise.withResolvers<CommandEnd>();
-    running.set(id, { sink, done });
+    running.set(id, { container, command, sink, done });
     send('run', String(id), container, ...words);
     return done.promise;
   };
@@ -166,6 +170,18 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
     }
   };
 
+  const stop = (name: string): void => {
+    const container = containers.get(name);
+    if (!container) return;
+    if (container.state === 'running') container.state = 'killed';
+    send('kill', name);
+  };
+
+  const idOf = (container: string, command: Command): number | undefined => {
+    const found = [...running].find(([, its]) => its.container === container && its.command === command);
+    return found?.[0];
+  };
+
   /** The reader of artifacts, when it is first needed: no image, the workspace read-only, outside the limits. */
   const reader = async (verb: readonly string[], sink: Sink): Promise<void> => {
     await rest();
@@ -178,6 +194,30 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
     );
     if (end.status !== 0)
       throw new SandboxError('collect', `reading the workspace failed (status ${end.status})`);
+  };
+
+  /** In a container like the reader's, from the first question on. */
+  const answers = async (probe: Probe, signal: AbortSignal): Promise<void> => {
+    signal.throwIfAborted();
+    if (!containers.has(proberName)) startContainer(proberName, 'trusted', parts.configs.reader());
+    const words = probe.kind === 'http' ? [probe.path] : [];
+    const command: Command = {
+      args: [initPath, 'probe', probe.kind, String(probe.port), ...words],
+      env: {},
+      cwd: '/',
+    };
+    const onAbort = () => {
+      const id = idOf(proberName, command);
+      if (id !== undefined) send('signal', proberName, String(signals.SIGKILL), String(id));
+    };
+    signal.addEventListener('abort', onAbort);
+    try {
+      const { status } = await launch(proberName, command, () => {});
+      signal.throwIfAborted();
+      if (status !== 0) throw new SandboxError('run', `asking port ${probe.port} failed (status ${status})`);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
   };
 
   const counted = <Counters>(read: (tree: CgroupTree, id: string) => Counters): Counters => {
@@ -203,14 +243,14 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
       startContainer(name, 'limited', parts.configs.build, root);
       return {
         run: async (command, sink) => judge(await launch(name, command, sink)),
-        signal: (signal) => send('signal', name, String(signals[signal])),
-        kill: () => {
-          const container = containers.get(name);
-          if (container?.state === 'running') container.state = 'killed';
-          send('kill', name);
+        signal: (signal, command) => {
+          const id = command === undefined ? 0 : idOf(name, command);
+          if (id !== undefined) send('signal', name, String(signals[signal]), String(id));
         },
+        kill: () => stop(name),
       };
     },
+    answers,
     list: (directories, limit) => listFiles(reader, directories, limit),
     read: (files, sink) => readFiles(reader, files, sink),
     snapshot: volumeCopier(spec, async (number, directory, args, sink) => {

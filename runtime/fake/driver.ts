@@ -44,8 +44,8 @@ type Ending = number | 'failure';
 
 interface Box {
   state: 'running' | 'killed';
-  /** Ends what runs in it. */
-  readonly endings: Set<(ending: Ending) => void>;
+  /** Ends what runs in it, by command. */
+  readonly endings: Map<(ending: Ending) => void, Command>;
 }
 
 const codes: Record<Signal, number> = { SIGINT: 130, SIGKILL: 137, SIGTERM: 143 };
@@ -58,7 +58,7 @@ function fakeSandbox(spec: SandboxSpec, script: Script, failures: Failures): San
 
   const fail = (error: SandboxError) => {
     failure ??= error;
-    for (const { endings } of boxes.values()) for (const end of endings) end('failure');
+    for (const { endings } of boxes.values()) for (const end of endings.keys()) end('failure');
   };
   const check = () => {
     if (failure) throw failure;
@@ -84,7 +84,7 @@ function fakeSandbox(spec: SandboxSpec, script: Script, failures: Failures): San
       ending ??= how;
       ended.resolve(how);
     };
-    box.endings.add(end);
+    box.endings.set(end, command);
     const timer = Promise.withResolvers<undefined>();
     try {
       // As in a real sandbox, nothing happens before run() returned.
@@ -125,11 +125,11 @@ function fakeSandbox(spec: SandboxSpec, script: Script, failures: Failures): San
 
   return {
     start: ({ name }): Container => {
-      const box: Box = { state: 'running', endings: new Set() };
+      const box: Box = { state: 'running', endings: new Map() };
       boxes.set(name, box);
       if (failures.start !== undefined) fail(new SandboxError('start', failures.start));
-      const signal = (code: number) => {
-        for (const end of box.endings) end(code);
+      const signal = (code: number, command?: Command) => {
+        for (const [end, of] of box.endings) if (command === undefined || of === command) end(code);
       };
       return {
         run: async (command, sink) => {
@@ -141,12 +141,16 @@ function fakeSandbox(spec: SandboxSpec, script: Script, failures: Failures): San
           check();
           return play(box, command, sink);
         },
-        signal: (which) => signal(codes[which]),
+        signal: (which, command) => signal(codes[which], command),
         kill: () => {
           box.state = 'killed';
           signal(codes.SIGKILL);
         },
       };
+    },
+    answers: async (_, signal) => {
+      check();
+      signal.throwIfAborted();
     },
     list: async (directories, limit) => {
       collectable();

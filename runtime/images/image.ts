@@ -10,6 +10,12 @@ export interface ImageConfig {
   readonly user: string;
   readonly entrypoint: readonly string[];
   readonly cmd: readonly string[];
+  /** How to see that what it runs does its work (HEALTHCHECK); undefined: it does not say. */
+  readonly healthcheck?: {
+    readonly args: readonly [string, ...string[]];
+    /** Milliseconds that one look may take. */
+    readonly timeoutMs: number;
+  };
 }
 
 /** An image that is complete in the local store. */

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { originOf } from '../logs/label.ts';
 import type { LogEntry, LogPosition } from '../logs.ts';
 
 /** How a log is sent. */
@@ -46,7 +47,7 @@ function encode(format: LogFormat, { attempt, offset, step, data, cutBytes }: Lo
     const event = {
       attempt,
       offset: offset + from,
-      step,
+      ...originOf(step),
       ...(from === 0 && cutBytes !== undefined && { cutBytes }),
       ...(isUtf8(bytes) ? { text: bytes.toString('utf8') } : { base64: bytes.toString('base64') }),
     };

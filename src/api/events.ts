@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Build, StepRecord, Status } from './record.ts';
+import { Build, ServiceRecord, Status, StepRecord } from './record.ts';
 import { named } from './schema.ts';
 
 const count = Type.Integer({ minimum: 0 });
@@ -9,7 +9,8 @@ const LogEvent = Type.Object(
     type: Type.Literal('log'),
     attempt: Type.Integer({ minimum: 1, description: 'Each attempt has a log of its own.' }),
     offset: Type.Integer({ minimum: 0, description: "Bytes of the attempt's log before it." }),
-    step: Type.String(),
+    workflow: Type.Optional(Type.String({ description: 'Absent of what belongs to none.' })),
+    step: Type.String({ description: 'Of services: `service:NAME`.' }),
     text: Type.Optional(Type.String({ description: 'When the bytes are UTF-8.' })),
     base64: Type.Optional(Type.String({ description: 'When they are not.' })),
     cutBytes: Type.Optional(count),
@@ -32,6 +33,11 @@ const StepEvent = Type.Intersect(
   { $id: 'StepEvent' },
 );
 
+const ServiceEvent = Type.Intersect(
+  [Type.Object({ type: Type.Literal('service'), workflow: Type.String() }), named(ServiceRecord)],
+  { $id: 'ServiceEvent' },
+);
+
 const GapEvent = Type.Object(
   { type: Type.Literal('gap'), detail: Type.String() },
   { $id: 'GapEvent', description: 'The rest of the log is lost.' },
@@ -41,8 +47,15 @@ const EndEvent = Type.Object({ type: Type.Literal('end'), record: named(Build) }
 
 /** What happens to a build: one line of NDJSON; in a text/event-stream `type` is the name of the event. */
 export const BuildEvent = Type.Union(
-  [named(LogEvent), named(StatusEvent), named(StepEvent), named(GapEvent), named(EndEvent)],
+  [
+    named(LogEvent),
+    named(StatusEvent),
+    named(StepEvent),
+    named(ServiceEvent),
+    named(GapEvent),
+    named(EndEvent),
+  ],
   { $id: 'BuildEvent', description: 'What happens to a build. `end` comes last.' },
 );
 
-export const eventSchemas = [LogEvent, StatusEvent, StepEvent, GapEvent, EndEvent, BuildEvent];
+export const eventSchemas = [LogEvent, StatusEvent, StepEvent, ServiceEvent, GapEvent, EndEvent, BuildEvent];

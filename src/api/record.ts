@@ -20,21 +20,57 @@ export const Status = Type.Enum(
 
 const Reason = Type.String({
   description:
-    'Why it ended so: exit, oom, disk, pids, timeout, canceled, invalid, image, source, worker-lost, …',
+    'Why it ended so: exit, oom, disk, pids, timeout, canceled, service, invalid, image, source, worker-lost, …',
 });
+
+const StepStatus = Type.Enum([...Status.enum, 'skipped'], { type: 'string' });
+
+const container = {
+  name: Type.String(),
+  status: StepStatus,
+  exitCode: Type.Optional(Type.Integer()),
+  reason: Type.Optional(Reason),
+  image: Type.Optional(Type.Object({ ref: Type.String(), digest: Type.String() })),
+  startedAt: Type.Optional(instant()),
+  finishedAt: Type.Optional(instant()),
+};
+const dependsOn = (description: string) => Type.Optional(Type.Array(Type.String(), { description }));
 
 /** One step of a build. */
 export const StepRecord = Type.Object(
   {
-    name: Type.String(),
-    status: Type.Enum([...Status.enum, 'skipped'], { type: 'string' }),
-    exitCode: Type.Optional(Type.Integer()),
-    reason: Type.Optional(Reason),
-    image: Type.Optional(Type.Object({ ref: Type.String(), digest: Type.String() })),
-    startedAt: Type.Optional(instant()),
-    finishedAt: Type.Optional(instant()),
+    ...container,
+    dependsOn: dependsOn('The steps it waited for; absent where each waits for the one before it.'),
+    because: Type.Optional(
+      Type.String({ description: 'The step whose failure is why this one was skipped.' }),
+    ),
   },
   { $id: 'Step' },
+);
+
+/** A side container of a workflow. */
+export const ServiceRecord = Type.Object(container, {
+  $id: 'Service',
+  description:
+    '`passed`: it was there as long as the steps needed it; `failed` by `timeout`: not ready in time.',
+});
+
+const Workflow = Type.Object(
+  {
+    name: Type.String(),
+    status: StepStatus,
+    reason: Type.Optional(Reason),
+    message: Type.Optional(Type.String()),
+    dependsOn: dependsOn('The workflows it waited for.'),
+    because: Type.Optional(
+      Type.String({ description: 'The workflow whose failure is why this one was skipped.' }),
+    ),
+    startedAt: Type.Optional(instant()),
+    finishedAt: Type.Optional(instant()),
+    steps: Type.Array(named(StepRecord)),
+    services: Type.Optional(Type.Array(named(ServiceRecord))),
+  },
+  { $id: 'Workflow', description: 'What ran in one sandbox.' },
 );
 
 const Attempt = Type.Object(
@@ -133,9 +169,7 @@ const BuildDocument = Type.Object(
       memoryPeakBytes: count(),
       diskPeakBytes: count(),
     }),
-    workflows: Type.Array(
-      Type.Object({ name: Type.String(), status: named(Status), steps: Type.Array(named(StepRecord)) }),
-    ),
+    workflows: Type.Array(named(Workflow)),
     artifacts: Type.Array(named(Artifact)),
     log: Type.Object({ bytes: count(), truncated: Type.Boolean(), cutBytes: count() }),
     waiting: Type.Optional(
@@ -150,4 +184,13 @@ const BuildDocument = Type.Object(
 /** The document of a PublicBuild. */
 export const Build = Type.Unsafe<PublicBuild>(BuildDocument);
 
-export const recordSchemas = [TriggerSchema, Status, StepRecord, Attempt, Artifact, Build];
+export const recordSchemas = [
+  TriggerSchema,
+  Status,
+  StepRecord,
+  ServiceRecord,
+  Workflow,
+  Attempt,
+  Artifact,
+  Build,
+];

@@ -3,7 +3,7 @@ import type { Records } from '../records.ts';
 
 /** Something about a build that changed: sent as an event of its own. */
 interface Change {
-  readonly type: 'status' | 'step';
+  readonly type: 'status' | 'step' | 'service';
   readonly event: object;
 }
 
@@ -48,6 +48,10 @@ export function watchRecords(records: Records) {
       for (const step of workflow.steps) {
         const key = `step ${workflow.name} ${step.name}`;
         put(build, key, { type: 'step', event: { workflow: workflow.name, ...step } });
+      }
+      for (const service of workflow.services ?? []) {
+        const key = `service ${workflow.name} ${service.name}`;
+        put(build, key, { type: 'service', event: { workflow: workflow.name, ...service } });
       }
     }
     for (const wake of build.watchers) wake();

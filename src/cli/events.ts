@@ -1,43 +1,52 @@
-import type { ArtifactRecord, BuildRecord, StepRecord } from '../build.ts';
+import type { ArtifactRecord, BuildRecord, ServiceRecord, StepRecord, WorkflowRecord } from '../build.ts';
+import { labelOf, originOf } from '../logs/label.ts';
 import type { Output } from './output.ts';
 
 /**
- * Shows a build to a program: NDJSON on stdout, one event a line: `step`, `log`, `log-cut`, `artifact`, `warning`,
- * and last `end` with the record. Log data is text as it came; what is not UTF-8 comes as `base64` instead of `data`.
+ * Shows a build to a program: NDJSON on stdout, one event a line: `workflow`, `step`, `service`, `log`, `log-cut`,
+ * `artifact`, `warning`, and last `end` with the record. Log data is text as it came; what is not UTF-8 comes as `base64` instead of `data`.
  */
 export function createEvents(output: Output) {
   const partial = new Map<string, Buffer>();
   const send = (event: object) => output.out(`${JSON.stringify(event)}\n`);
-  const sendLog = (step: string, bytes: Buffer) => {
+  const sendLog = (label: string, bytes: Buffer) => {
     const data = decode(bytes);
     return send({
       type: 'log',
-      step,
+      ...originOf(label),
       ...(data === undefined ? { base64: bytes.toString('base64') } : { data }),
     });
   };
-  const flush = async (step: string) => {
-    const rest = partial.get(step);
-    partial.delete(step);
-    if (rest) await sendLog(step, rest);
+  const flush = async (label: string) => {
+    const rest = partial.get(label);
+    partial.delete(label);
+    if (rest) await sendLog(label, rest);
   };
   const flushAll = async () => {
-    for (const step of partial.keys()) await flush(step);
+    for (const label of partial.keys()) await flush(label);
   };
 
   return {
     progress: (message: string) => void output.err(`${message}\n`),
     warning: (message: string) => void send({ type: 'warning', message }),
-    step: async (step: StepRecord) => {
-      if (step.status !== 'running') await flush(step.name);
-      await send({ type: 'step', ...step });
+    /** Of a workflow only what is its own: what is in it has events of its own. */
+    workflow: async ({ steps: _steps, services: _services, ...workflow }: WorkflowRecord) => {
+      await send({ type: 'workflow', ...workflow });
     },
-    chunk: async (step: string, chunk: Buffer) => {
-      const bytes = Buffer.concat([partial.get(step) ?? Buffer.alloc(0), chunk]);
+    step: async (step: StepRecord, workflow: string) => {
+      if (step.status !== 'running') await flush(labelOf({ workflow, step: step.name }));
+      await send({ type: 'step', workflow, ...step });
+    },
+    service: async (service: ServiceRecord, workflow: string) => {
+      if (service.status !== 'running') await flush(labelOf({ workflow, step: `service:${service.name}` }));
+      await send({ type: 'service', workflow, ...service });
+    },
+    chunk: async (label: string, chunk: Buffer) => {
+      const bytes = Buffer.concat([partial.get(label) ?? Buffer.alloc(0), chunk]);
       const whole = bytes.length - incompleteTail(bytes);
-      if (whole < bytes.length) partial.set(step, bytes.subarray(whole));
-      else partial.delete(step);
-      if (whole > 0) await sendLog(step, bytes.subarray(0, whole));
+      if (whole < bytes.length) partial.set(label, bytes.subarray(whole));
+      else partial.delete(label);
+      if (whole > 0) await sendLog(label, bytes.subarray(0, whole));
     },
     cutBegins: () => {},
     cutEnds: async (cutBytes: number) => {

@@ -5,6 +5,7 @@ import { createEvents } from './events.ts';
 import { exitCode, statusCode } from './exit.ts';
 import { createOutput } from './output.ts';
 import { createScreen } from './screen.ts';
+import { labelOf } from '../logs/label.ts';
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -21,7 +22,7 @@ export async function followToEnd(client: Client, id: string, json: boolean): Pr
   try {
     for await (const event of client.follow(id, detached.signal)) {
       if (event.type === 'status') waiting.see(event.status);
-      if (event.type !== 'end') await show(event, screen, json);
+      if (event.type !== 'end') await show(event, screen);
       else {
         await showEnd(event.record, screen, json);
         return statusCode[event.record.status];
@@ -43,17 +44,17 @@ type Screen = ReturnType<typeof createScreen> | ReturnType<typeof createEvents>;
  * Steps change on one way and the log comes on another: to a person the log alone says where a step begins, or a header
  * would come before the end of the step before it.
  */
-async function show(
-  event: Exclude<BuildEvent, { type: 'end' }>,
-  screen: Screen,
-  json: boolean,
-): Promise<void> {
+async function show(event: Exclude<BuildEvent, { type: 'end' }>, screen: Screen): Promise<void> {
   switch (event.type) {
     case 'log':
       if (event.cutBytes !== undefined) await screen.cutEnds(event.cutBytes);
-      return await screen.chunk(event.step, event.data);
+      return await screen.chunk(labelOf(event), event.data);
     case 'step':
-      return json ? await screen.step(event.step) : undefined;
+      return 'watch' in screen
+        ? screen.watch(event.step, event.workflow)
+        : await screen.step(event.step, event.workflow);
+    case 'service':
+      return 'watch' in screen ? undefined : await screen.service(event.service, event.workflow);
     case 'status':
       if (event.attempt > 1 && event.status === 'running')
         screen.progress(`attempt ${event.attempt}: the log begins anew`);
@@ -69,8 +70,10 @@ async function show(
 
 async function showEnd(record: BuildRecord, screen: Screen, json: boolean): Promise<void> {
   if (!json) {
-    for (const step of record.workflows.flatMap(({ steps }) => steps)) {
-      if (step.status !== 'running' && step.status !== 'queued') await screen.step(step);
+    for (const { name, steps } of record.workflows) {
+      for (const step of steps) {
+        if (step.status !== 'running' && step.status !== 'queued') await screen.step(step, name);
+      }
     }
   }
   for (const artifact of record.artifacts) screen.artifact(artifact);

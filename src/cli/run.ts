@@ -3,6 +3,7 @@ import { basename, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { createAbort } from '../../workers/abort.ts';
 import { defaultArtifactCaps } from '../../workers/artifacts.ts';
+import { machineBudget } from '../../workers/budget.ts';
 import { runBuild } from '../../workers/build.ts';
 import { openMachine } from '../../workers/machine.ts';
 import { namedSecrets } from '../../workers/secrets.ts';
@@ -98,7 +99,7 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
   if (keptIn !== undefined) await makeArtifactsDirectory(keptIn);
   const output = createOutput();
   const screen = options.json ? createEvents(output) : createScreen(output);
-  const abort = createAbort(plan.timeoutMs);
+  const abort = createAbort();
 
   const stop = onSignals(() => {
     // Somebody who is not heard, because nobody reads the log, ends this process by a third signal.
@@ -108,7 +109,7 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
   });
   const record = await runBuild(
     {
-      plan,
+      plan: { workflows: [plan] },
       repo: resolve(directory),
       about: { trigger: { kind: 'manual' } },
       secrets,
@@ -121,9 +122,10 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
     },
     {
       driver,
-      resolveImage: (ref) =>
+      budget: machineBudget(config.worker),
+      resolveImage: (ref, pull) =>
         images.resolve(ref, {
-          pull: options.pull,
+          pull: options.pull === 'missing' ? pull : options.pull,
           progress: (line) => screen.progress(line),
           ...(options.authfile !== undefined && { authFile: options.authfile }),
           ...(options.insecureRegistry && { insecureRegistry: true }),

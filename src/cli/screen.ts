@@ -1,12 +1,24 @@
-import { styleText } from 'node:util';
-import type { BuildRecord, StepRecord } from '../build.ts';
-import { duration, size } from './format.ts';
+import type { BuildRecord, ServiceRecord, StepRecord, WorkflowRecord } from '../build.ts';
+import { labelOf, originOf } from '../logs/label.ts';
+import { createLines } from './lines.ts';
 import type { Output } from './output.ts';
+import { paint, visible } from './paint.ts';
+import { summary } from './summary.ts';
 
-type Style = Parameters<typeof styleText>[0];
+/**
+ * `sections`: the log byte for byte, with a header where another step begins. `lines`: several write at the same time,
+ * and each line of the log says whose it is.
+ */
+type Form = 'sections' | 'lines';
 
-/** Shows a build to a person: the log on stdout as it came, everything else on stderr. */
-export function createScreen(output: Output) {
+/**
+ * Shows a build to a person: the log on stdout as it came, everything else on stderr.
+ * @param form to begin with; it becomes `lines` at the first sign that things run side by side
+ */
+export function createScreen(output: Output, form: Form = 'sections') {
+  const lines = createLines();
+  const workflows = new Set<string>();
+  let now = form;
   let shown: string | undefined;
   /** On a terminal, which shows both streams; and in the log alone. */
   let lineOpen = false;
@@ -18,105 +30,102 @@ export function createScreen(output: Output) {
     lineOpen = false;
     return output.err(text);
   };
-  const header = (step: string) => {
-    shown = step;
-    const rule = '─'.repeat(Math.max(3, 60 - step.length));
-    return say(`${paint(['bold', 'cyan'], `── ${step} `)}${paint('dim', rule)}`);
+  const nameOf = (label: string): string => {
+    const { workflow, step } = originOf(label);
+    return workflow === undefined || workflows.size < 2 ? step : `${workflow}/${step}`;
+  };
+  const header = (label: string) => {
+    shown = label;
+    const name = nameOf(label);
+    const rule = '─'.repeat(Math.max(3, 60 - name.length));
+    return say(`${paint(['bold', 'cyan'], `── ${name} `)}${paint('dim', rule)}`);
+  };
+  const showLines = (label: string, whole: readonly Buffer[]): Promise<void> => {
+    const prefix = Buffer.from(`${visible(nameOf(label))} | `);
+    const text = Buffer.concat(whole.flatMap((line) => [prefix, line]));
+    return whole.length === 0 ? Promise.resolve() : output.out(text);
+  };
+  const showRest = async (label?: string): Promise<void> => {
+    await Promise.all(lines.rest(label).map((rest) => showLines(rest.label, [rest.line])));
+  };
+  const become = (next: Form): void => {
+    if (now === next) return;
+    now = next;
+    if (logOpen) void output.out('\n');
+    lineOpen = logOpen = false;
+  };
+  const look = (workflow: string | undefined, step?: StepRecord): void => {
+    if (workflow !== undefined) workflows.add(workflow);
+    if (workflows.size > 1 || step?.dependsOn) become('lines');
+  };
+  const tellEnd = async (name: string, { status, reason, exitCode }: StepRecord): Promise<void> => {
+    if (status === 'passed' || status === 'skipped') return;
+    await say(paint('red', `${name}: ${ending(status, reason, exitCode)}`));
   };
 
   return {
     progress: (message: string) => void say(paint('dim', message)),
     warning: (message: string) => void say(paint('yellow', `warning: ${message}`)),
-    step: async (step: StepRecord) => {
-      if (step.status === 'running') await header(step.name);
-      else if (step.status !== 'passed' && step.status !== 'skipped')
-        await say(paint('red', verdictLine(step)));
+    workflow: ({ name, status, steps, services }: WorkflowRecord) => {
+      if (status === 'skipped') return;
+      look(name, steps[0]);
+      if (services) become('lines');
     },
-    chunk: async (step: string, chunk: Buffer) => {
-      if (step !== shown) void header(step);
+    /** A step of which the log tells in time when it begins and ends. */
+    watch: (step: StepRecord, workflow: string) => look(workflow, step),
+    step: async (step: StepRecord, workflow?: string) => {
+      const label = labelOf({ step: step.name, ...(workflow !== undefined && { workflow }) });
+      look(workflow, step);
+      if (step.status !== 'running') {
+        const rest = showRest(label);
+        await Promise.all([rest, tellEnd(nameOf(label), step)]);
+      } else if (now === 'sections') await header(label);
+    },
+    service: async (service: ServiceRecord, workflow: string) => {
+      const label = labelOf({ workflow, step: `service:${service.name}` });
+      if (service.status === 'running') return;
+      const rest = showRest(label);
+      await Promise.all([rest, tellEnd(nameOf(label), service)]);
+    },
+    chunk: async (label: string, chunk: Buffer) => {
+      const { workflow, step } = originOf(label);
+      look(workflow);
+      if (step.startsWith('service:')) become('lines');
+      if (now === 'lines') return await showLines(label, lines.add(label, chunk));
+      if (label !== shown) void header(label);
       lineOpen = logOpen = chunk.at(-1) !== 10;
       await output.out(chunk);
     },
     cutBegins: () => say(paint('yellow', 'the log is long: the last part of it follows when the build ends')),
     cutEnds: async (cutBytes: number) => {
+      const rest = showRest();
       const before = logOpen ? '\n' : '';
       lineOpen = logOpen = false;
-      await output.out(`${before}[cofferdam: ${cutBytes} bytes of the log were cut here]\n`);
+      await Promise.all([
+        rest,
+        output.out(`${before}[cofferdam: ${cutBytes} bytes of the log were cut here]\n`),
+      ]);
     },
     artifact: () => {},
     end: async (record: BuildRecord, keptIn: string | undefined) => {
+      await showRest();
       for (const line of summary(record, keptIn)) await say(line);
     },
   };
 }
 
-/** In colour where stderr has it. */
-function paint(style: Style, text: string): string {
-  return styleText(style, visible(text), { stream: process.stderr });
-}
-
-/** Names and messages may be a stranger's: they must not steer the terminal, nor make lines of their own. */
-function visible(text: string): string {
-  return text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
-}
-
-function verdictLine({ name, status, reason, exitCode }: StepRecord): string {
+function ending(
+  status: StepRecord['status'],
+  reason: StepRecord['reason'],
+  exitCode: number | undefined,
+): string {
   const why: Partial<Record<NonNullable<StepRecord['reason']>, string>> = {
     oom: 'it ran out of memory; raise resources.memory, or use less',
     disk: 'its disk is full; raise resources.disk, or write less',
     pids: 'it reached the limit of processes; raise resources.pids, or start fewer',
+    timeout: 'it took longer than its timeout',
   };
-  if (status === 'failed') return `${name}: ${(reason && why[reason]) ?? `exit code ${exitCode}`}`;
-  return `${name}: ${status.replace('_', ' ')}`;
-}
-
-const marks: Record<StepRecord['status'], readonly [mark: string, style: Style]> = {
-  passed: ['✓', 'green'],
-  failed: ['✗', 'red'],
-  errored: ['!', 'red'],
-  canceled: ['-', 'yellow'],
-  timed_out: ['✗', 'red'],
-  skipped: ['-', 'dim'],
-  queued: ['…', 'dim'],
-  running: ['…', 'dim'],
-};
-
-function* summary(record: BuildRecord, keptIn: string | undefined): Generator<string> {
-  const { timings, usage } = record;
-  yield '';
-  for (const step of record.workflows.flatMap(({ steps }) => steps)) {
-    const [mark, style] = marks[step.status];
-    const spent =
-      step.startedAt && step.finishedAt
-        ? Date.parse(step.finishedAt) - Date.parse(step.startedAt)
-        : undefined;
-    const note = step.status === 'skipped' ? 'skipped' : spent === undefined ? '' : duration(spent);
-    yield `${paint(style, mark)} ${visible(step.name).padEnd(28)} ${paint('dim', note)}`;
-  }
-  for (const { path, size: bytes, sha256 } of record.artifacts) {
-    yield `${paint('cyan', '↓')} ${visible(path)}  ${paint('dim', `${size(bytes)}  sha256:${sha256}`)}`;
-  }
-  if (record.artifacts.length > 0) {
-    yield paint(
-      'dim',
-      keptIn ? `  artifacts are in ${keptIn}` : '  artifacts were not kept; --artifacts DIR keeps them',
-    );
-  }
-  const phases = [
-    ['prepare', timings.prepareMs],
-    ['sandbox', timings.sandboxMs],
-    ['run', timings.runMs],
-    ['collect', timings.collectMs],
-    ['destroy', timings.destroyMs],
-  ] as const;
-  yield paint('dim', phases.map(([name, ms]) => `${name} ${duration(ms)}`).join(' · '));
-  yield paint(
-    'dim',
-    `cpu ${usage.cpuSeconds.toFixed(2)} s · memory ${size(usage.memoryPeakBytes)} · disk ${size(usage.diskPeakBytes)}`,
-  );
-  if (record.message) yield paint('red', record.message);
-  const [, style] = marks[record.status];
-  const known = ['exit', 'timeout', 'canceled'];
-  const why = record.reason && !known.includes(record.reason) ? ` (${record.reason})` : '';
-  yield paint(['bold', ...[style].flat()], `${record.status.replace('_', ' ')}${why}`);
+  if (status === 'failed') return (reason && why[reason]) ?? `exit code ${exitCode}`;
+  if (status === 'canceled' && reason === 'service') return 'stopped, as a service is gone';
+  return status.replace('_', ' ');
 }

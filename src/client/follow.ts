@@ -1,4 +1,4 @@
-import type { BuildRecord, StepRecord } from '../build.ts';
+import type { BuildRecord, ServiceRecord, StepRecord } from '../build.ts';
 import { codeOf, type Http, UnreachableError } from './http.ts';
 import { eventsOf, type ServerSentEvent } from './sse.ts';
 
@@ -9,11 +9,14 @@ export type BuildEvent =
       readonly type: 'log';
       readonly attempt: number;
       readonly offset: number;
+      /** Undefined: a part of the log that belongs to no workflow. */
+      readonly workflow?: string;
       readonly step: string;
       readonly data: Buffer;
       readonly cutBytes?: number;
     }
-  | { readonly type: 'step'; readonly step: StepRecord }
+  | { readonly type: 'step'; readonly workflow: string; readonly step: StepRecord }
+  | { readonly type: 'service'; readonly workflow: string; readonly service: ServiceRecord }
   | { readonly type: 'status'; readonly status: BuildRecord['status']; readonly attempt: number }
   /** The rest of the log is lost; `detail` says from where on. */
   | { readonly type: 'gap'; readonly detail: string }
@@ -113,8 +116,12 @@ function buildEventOf({ type, data }: ServerSentEvent): BuildEvent | undefined {
       return { type, ...entry, data: bytes };
     }
     case 'step': {
-      const step: StepRecord = JSON.parse(data);
-      return { type, step };
+      const { workflow, ...step }: StepRecord & { workflow: string } = JSON.parse(data);
+      return { type, workflow, step };
+    }
+    case 'service': {
+      const { workflow, ...service }: ServiceRecord & { workflow: string } = JSON.parse(data);
+      return { type, workflow, service };
     }
     case 'status': {
       const event: Pick<BuildRecord, 'status' | 'attempt'> = JSON.parse(data);
@@ -137,6 +144,7 @@ function buildEventOf({ type, data }: ServerSentEvent): BuildEvent | undefined {
 interface LogData {
   readonly attempt: number;
   readonly offset: number;
+  readonly workflow?: string;
   readonly step: string;
   readonly cutBytes?: number;
   readonly text?: string;

@@ -326,6 +326,8 @@ test('the record says all there is to know', async () => {
       {
         name: 'ci',
         status: 'failed',
+        reason: 'exit',
+        ...ran,
         steps: [
           {
             name: 'a',
@@ -343,7 +345,7 @@ test('the record says all there is to know', async () => {
             image: { ref: 'debian', digest: 'sha256:debian' },
             ...ran,
           },
-          { name: 'd', status: 'skipped' },
+          { name: 'd', status: 'skipped', because: 'c' },
         ],
       },
     ],

@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { Trigger } from '../../src/trigger.ts';
 import { version } from '../../src/version.ts';
-import { type BuildFacts, buildVariables, stepVariables } from '../../workers/ci-variables.ts';
+import { planDefaults } from '../../src/workflow/plan.ts';
+import {
+  type BuildFacts,
+  buildVariables,
+  stepVariables,
+  workflowVariables,
+} from '../../workers/ci-variables.ts';
 
 const sha = 'eba09b46064473a1d345da7abf28b477468e8dbd';
 const before = '15784117e4e103f36cba75a9e29da48046eb82c4';
@@ -31,7 +37,6 @@ const facts: BuildFacts = {
   id: '01J0000000000000000000000A',
   createdAt: '2024-08-02T17:05:19.400Z',
   startedAt: '2024-08-02T17:05:21.900Z',
-  workflow: 'release',
   trigger: push,
   git: { ref: 'refs/heads/main', sha },
   project: 'john-doe/my-repo',
@@ -45,7 +50,12 @@ const facts: BuildFacts = {
   publicUrl: 'https://ci.example.com',
   page: 'https://ci.example.com/v1/builds/01J/logs',
 };
-const ofPush = { ...buildVariables(facts), ...stepVariables('build package', 0, '2024-08-02T17:05:22.000Z') };
+const release = { ...planDefaults, file: 'release' };
+const ofPush = {
+  ...buildVariables(facts),
+  ...workflowVariables(release),
+  ...stepVariables('build package', 0, '2024-08-02T17:05:22.000Z'),
+};
 const ofPull = buildVariables({ ...facts, trigger: pullRequest, git: { ref: 'refs/pull/1/head', sha } });
 const ofTag = buildVariables({ ...facts, trigger: tag, git: { ref: 'refs/tags/v1.10.3', sha } });
 
@@ -150,15 +160,8 @@ describe('of the documented variables', () => {
 
 describe('what is not known is left out, not empty', () => {
   test('of a build without a repository, number or commit', () => {
-    const { id, createdAt, startedAt, workflow } = facts;
-    const variables = buildVariables({
-      id,
-      createdAt,
-      startedAt,
-      workflow,
-      trigger: { kind: 'manual' },
-      git: {},
-    });
+    const { id, createdAt, startedAt } = facts;
+    const variables = buildVariables({ id, createdAt, startedAt, trigger: { kind: 'manual' }, git: {} });
     expect(Object.keys(variables).sort()).toEqual([
       'CI',
       'CI_PIPELINE_CREATED',
@@ -166,8 +169,6 @@ describe('what is not known is left out, not empty', () => {
       'CI_PIPELINE_STARTED',
       'CI_SYSTEM_NAME',
       'CI_SYSTEM_VERSION',
-      'CI_WORKFLOW_NAME',
-      'CI_WORKSPACE',
       'COFFERDAM_BUILD_ID',
     ]);
     expect(Object.values(variables)).not.toContain('');

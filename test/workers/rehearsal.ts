@@ -3,8 +3,10 @@ import type { Image } from '../../runtime/images/image.ts';
 import { artifactStore } from '../../src/artifacts.ts';
 import type { BuildRecord } from '../../src/build.ts';
 import { defaultLimits } from '../../src/limits.ts';
+import { originOf } from '../../src/logs/label.ts';
 import {
   type ArtifactPattern,
+  type BuildPlan,
   type Plan,
   planDefaults,
   type PlanStep,
@@ -12,6 +14,7 @@ import {
 } from '../../src/workflow/plan.ts';
 import { type Abort, createAbort } from '../../workers/abort.ts';
 import { defaultArtifactCaps } from '../../workers/artifacts.ts';
+import { createBudget } from '../../workers/budget.ts';
 import { type BuildRequest, type BuildTools, runBuild } from '../../workers/build.ts';
 
 /** A step that runs one of the programs of `programs`; `exit 0` when nothing is said. */
@@ -49,9 +52,27 @@ const programs: Script = ({ args: [program, first = '', second = ''], env, secre
   }
 };
 
+/** A workflow of such steps. */
+export function workflow(
+  name: string,
+  steps: readonly [PlanStep, ...PlanStep[]],
+  options: Partial<Plan> = {},
+): Plan {
+  return { ...planDefaults, name, file: name, image: 'debian', steps, limits: defaultLimits, ...options };
+}
+
+/** The steps, each after the one before it. */
+export function inTurn(steps: readonly [PlanStep, ...PlanStep[]]): readonly [PlanStep, ...PlanStep[]] {
+  const [first, ...others] = steps;
+  return [first, ...others.map((other, i) => ({ ...other, dependsOn: [steps[i]?.name ?? ''] }))];
+}
+
 export interface Scene {
+  /** In turn, unless `plan` says otherwise. */
   readonly steps: readonly [PlanStep, ...PlanStep[]];
   readonly plan?: Partial<Plan>;
+  /** Instead of a build of these steps alone. */
+  readonly workflows?: BuildPlan['workflows'];
   readonly artifacts?: readonly ArtifactPattern[];
   /** Trouble of the sandbox. */
   readonly failures?: Failures;
@@ -78,18 +99,16 @@ export const image = (ref: string): Image => ({
 
 /** Runs a build in a fake sandbox. */
 export async function play(scene: Scene): Promise<Played> {
-  const plan: Plan = {
-    ...planDefaults,
-    name: 'ci',
-    file: 'ci',
-    image: 'debian',
-    steps: scene.steps,
-    timeoutMs: 60_000,
-    limits: defaultLimits,
-    artifacts: scene.artifacts ?? [],
-    ...scene.plan,
-  };
-  const abort = createAbort(plan.timeoutMs);
+  const workflows = scene.workflows ?? [
+    workflow('ci', inTurn(scene.steps), {
+      timeoutMs: 60_000,
+      artifacts: scene.artifacts ?? [],
+      ...scene.plan,
+    }),
+  ];
+  const abort = createAbort();
+  /** Names are told as users know them where there is but one workflow. */
+  const named = (name: string, of: string | undefined) => (workflows.length === 1 ? name : `${of}/${name}`);
   const events: string[] = [];
   const tell = async (event: string) => {
     events.push(event);
@@ -100,7 +119,7 @@ export async function play(scene: Scene): Promise<Played> {
   const driver = scene.tools?.driver ?? fakeDriver(programs, scene.failures);
   const record = await runBuild(
     {
-      plan,
+      plan: { workflows },
       repo: '/repo',
       about: { trigger: { kind: 'manual' } },
       secrets: new Map(),
@@ -116,6 +135,7 @@ export async function play(scene: Scene): Promise<Played> {
     {
       resolveImage: async (ref) => image(ref),
       artifacts: artifactStore(undefined),
+      budget: createBudget({ cpus: 1000, memoryBytes: 1e15 }),
       ...scene.tools,
       driver: {
         open: (spec) => {
@@ -134,8 +154,14 @@ export async function play(scene: Scene): Promise<Played> {
       events: {
         progress: (message) => void events.push(`progress ${message}`),
         warning: (message) => void events.push(`warning ${message}`),
-        step: ({ name, status }) => tell(`step ${name} ${status}`),
-        chunk: (name, chunk) => tell(`log ${name} ${chunk.toString()}`),
+        workflow: ({ name, status }) =>
+          workflows.length > 1 ? tell(`workflow ${name} ${status}`) : undefined,
+        step: ({ name, status }, of) => tell(`step ${named(name, of)} ${status}`),
+        service: ({ name, status }, of) => tell(`service ${named(name, of)} ${status}`),
+        chunk: (label, chunk) => {
+          const origin = originOf(label);
+          return tell(`log ${named(origin.step, origin.workflow)} ${chunk.toString()}`);
+        },
         cutBegins: () => tell('cut begins'),
         cutEnds: (bytes) => tell(`cut ${bytes}`),
         artifact: ({ path }) => void events.push(`artifact ${path}`),

@@ -5,6 +5,7 @@
  *   init    PID 1 of a container (init.c): inside, unprivileged
  *   list, read   hand out files of the workspace (files.c): inside a container without anything else
  *   snapshot  copies a volume to the host (snapshot.c): likewise
+ *   probe   waits for something to listen (probe.c): likewise, in the network of the sandbox
  *   unpack  runs a command that can write to one directory only (unpack.c): on the host, as root
  *
  * Process tree of a sandbox:
@@ -120,6 +121,7 @@ int pod_main(const struct plan *plan, const struct spaces *spaces);
 int init_main(void);
 int list_main(int argc, char **argv);
 int read_main(int argc, char **argv);
+int probe_main(int argc, char **argv);
 int snapshot_main(int argc, char **argv);
 int unpack_main(int argc, char **argv);
 

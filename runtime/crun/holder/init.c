@@ -3,6 +3,7 @@
  * It shares uid and namespaces with hostile code. It is not dumpable, so that nobody traces it, takes orders from
  * descriptor 3 alone, and could at worst lie about the exit code of a command, which that command can do itself. */
 #include "holder.h"
+#include <dirent.h>
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
@@ -164,10 +165,32 @@ static void start_command(uint32_t size, int output)
 	free(data);
 }
 
-/* An order: 32 bits of size, with the output pipe attached, and the message; or 0 and the number of a signal. */
+/* To the processes of one command: those of its session, which they share unless they made one of their own. */
+static void signal_command(uint32_t id, int sig)
+{
+	int slot = 0;
+	while (slot < MAX_COMMANDS && !(commands[slot].pid && commands[slot].id == id))
+		slot++;
+	if (slot == MAX_COMMANDS)
+		return;
+	/* It may not have come to its setsid() yet. */
+	kill(commands[slot].pid, sig);
+	DIR *processes = opendir("/proc");
+	struct dirent *entry;
+	while (processes && (entry = readdir(processes))) {
+		pid_t pid = atoi(entry->d_name);
+		if (pid > 1 && pid != commands[slot].pid && getsid(pid) == commands[slot].pid)
+			kill(pid, sig);
+	}
+	if (processes)
+		closedir(processes);
+}
+
+/* An order: 32 bits of size, with the output pipe attached, and the message; or 0, the number of a signal, and the id of the
+ * command it is for, or 0 for all. */
 static void obey(void)
 {
-	uint32_t size, sig;
+	uint32_t size, signal[2];
 	union { char data[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } ancillary;
 	struct iovec iov = { &size, sizeof size };
 	struct msghdr header = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ancillary.data,
@@ -176,8 +199,11 @@ static void obey(void)
 	if (recvmsg(CONTROL, &header, MSG_CMSG_CLOEXEC) != (ssize_t)sizeof size)
 		_exit(0);
 	if (size == 0) {
-		read_all(&sig, sizeof sig);
-		kill(-1, sig);
+		read_all(signal, sizeof signal);
+		if (signal[1])
+			signal_command(signal[1], signal[0]);
+		else
+			kill(-1, signal[0]);
 		return;
 	}
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);

@@ -103,8 +103,10 @@ int main(int argc, char **argv)
 		return read_main(argc - 2, argv + 2);
 	if (!strcmp(verb, "snapshot"))
 		return snapshot_main(argc - 2, argv + 2);
+	if (!strcmp(verb, "probe"))
+		return probe_main(argc - 2, argv + 2);
 	if (!strcmp(verb, "unpack"))
 		return unpack_main(argc - 2, argv + 2);
-	dprintf(2, "usage: holder spawner|open|init|list|read|snapshot|unpack ...\n");
+	dprintf(2, "usage: holder spawner|open|init|list|read|snapshot|probe|unpack ...\n");
 	return 64;
 }

@@ -6,7 +6,7 @@
  *   target N DIRECTORY                of the host, to take a copy of volume N, from 0
  *   container NAME PLACE CONFIG LOCK LAYER...   PLACE: limited (in the build's cgroups) or trusted (not in them)
  *   run ID NAME CWD USER ARGC ARG... ENV...   and, if there are secrets, an empty string and NAME CONTENT...
- *   signal NAME NUMBER                to every process of the container but its init
+ *   signal NAME NUMBER ID             to every process of the container but its init; or, ID not 0, of that command
  *   kill NAME
  *   usage
  * To the worker, frames: R ready (id: first id of the range), L output of command id, X end of command id,
@@ -280,10 +280,10 @@ static void start_run(struct message *message)
 	close(ends[1]);
 }
 
-static void signal_container(const char *name, int sig)
+static void signal_container(const char *name, int sig, uint32_t id)
 {
 	struct container *container = find(name);
-	uint32_t order[2] = { 0, sig };
+	uint32_t order[3] = { 0, sig, id };
 	if (container)
 		send(container->control, order, sizeof order, MSG_NOSIGNAL);
 }
@@ -306,8 +306,8 @@ static void obey(char *data, size_t size)
 		start_container(words + 1, count - 1);
 	else if (!strcmp(words[0], "run") && count >= 7)
 		start_run(&message);
-	else if (!strcmp(words[0], "signal") && count == 3)
-		signal_container(words[1], atoi(words[2]));
+	else if (!strcmp(words[0], "signal") && count == 4)
+		signal_container(words[1], atoi(words[2]), strtoul(words[3], NULL, 10));
 	else if (!strcmp(words[0], "kill") && count == 2) {
 		struct container *container = find(words[1]);
 		if (container)

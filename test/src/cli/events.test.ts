@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { createEvents } from '../../../src/cli/events.ts';
+import { labelOf } from '../../../src/logs/label.ts';
 import { randomFrom } from '../../workers/random.ts';
 import { recorder, recordOf } from './recorder.ts';
 
 interface LogEvent {
   readonly type: string;
+  readonly workflow?: string;
   readonly step?: string;
   readonly data?: string;
   readonly base64?: string;
@@ -22,8 +24,8 @@ function parsed(text: string): LogEvent[] {
 async function logOf(chunks: readonly (string | Buffer)[]): Promise<LogEvent[]> {
   const output = recorder();
   const events = createEvents(output);
-  for (const chunk of chunks) await events.chunk('a', Buffer.from(chunk));
-  await events.step({ name: 'a', status: 'passed' });
+  for (const chunk of chunks) await events.chunk(a, Buffer.from(chunk));
+  await events.step({ name: 'a', status: 'passed' }, 'w');
   return parsed(output.stdout().toString()).filter(({ type }) => type === 'log');
 }
 
@@ -34,9 +36,11 @@ const bytesOf = (events: readonly LogEvent[]) =>
     ),
   );
 
-const text = (data: string): LogEvent => ({ type: 'log', step: 'a', data });
+const a = labelOf({ workflow: 'w', step: 'a' });
+const text = (data: string): LogEvent => ({ type: 'log', workflow: 'w', step: 'a', data });
 const binary = (...bytes: number[]): LogEvent => ({
   type: 'log',
+  workflow: 'w',
   step: 'a',
   base64: Buffer.from(bytes).toString('base64'),
 });
@@ -102,9 +106,9 @@ test('steps keep their own halves of characters', async () => {
 test('a cut parts the halves of a character', async () => {
   const output = recorder();
   const events = createEvents(output);
-  await events.chunk('a', Buffer.from([euro[0]]));
+  await events.chunk(a, Buffer.from([euro[0]]));
   await events.cutEnds(7);
-  await events.chunk('a', Buffer.from([0x80, 0x61]));
+  await events.chunk(a, Buffer.from([0x80, 0x61]));
   expect(parsed(output.stdout().toString())).toEqual([
     binary(euro[0]),
     { type: 'log-cut', bytes: 7 },
@@ -118,13 +122,13 @@ test('events are lines of JSON on stdout, the record last; progress is on stderr
   const record = recordOf();
   const artifact = { path: 'a\nb', size: 1, sha256: 'f' };
   events.progress('making an image');
-  await events.step({ name: 'a', status: 'running' });
+  await events.step({ name: 'a', status: 'running' }, 'w');
   events.warning('w');
-  await events.chunk('a', Buffer.from([euro[0]]));
+  await events.chunk(a, Buffer.from([euro[0]]));
   events.artifact(artifact);
   await events.end(record);
   expect(parsed(output.stdout().toString())).toEqual([
-    { type: 'step', name: 'a', status: 'running' },
+    { type: 'step', workflow: 'w', name: 'a', status: 'running' },
     { type: 'warning', message: 'w' },
     { type: 'artifact', ...artifact },
     binary(euro[0]),

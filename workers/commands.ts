@@ -1,0 +1,53 @@
+import { posix } from 'node:path';
+import type { Image } from '../runtime/images/image.ts';
+import type { Command } from '../runtime/sandbox.ts';
+import type { Plan, PlanService, PlanStep, Run } from '../src/workflow/plan.ts';
+import { shellScript } from '../src/workflow/script.ts';
+import { containerEnvironment, secretFiles, type SecretValues } from './environment.ts';
+
+/** What all commands of a workflow get. */
+export interface CommandParts {
+  /** Variables that tell of the build. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** Values of all that the plan names. */
+  readonly secrets: SecretValues;
+}
+
+/** What a step runs: as root, whatever the image's USER is, in the workspace. */
+export function stepCommand(step: PlanStep, image: Image, plan: Plan, parts: CommandParts): Command {
+  return { ...commandOf(step, image, parts), cwd: posix.resolve(plan.workspace, step.directory) };
+}
+
+/** What a service runs: as its image says, as somebody who is no step needs no more. */
+export function serviceCommand(service: PlanService, image: Image, parts: CommandParts): Command {
+  const { user, workingDir } = image.config;
+  return { ...commandOf(service, image, parts), cwd: workingDir, user };
+}
+
+function commandOf(
+  what: Pick<PlanStep, 'run' | 'environment' | 'secrets'>,
+  image: Image,
+  { variables, secrets }: CommandParts,
+): Pick<Command, 'args' | 'env' | 'secrets'> {
+  return {
+    args: argsOf(what.run, image),
+    env: containerEnvironment(image.config, what, secrets, variables),
+    secrets: secretFiles(what, secrets),
+  };
+}
+
+function argsOf(run: Run, image: Image): Command['args'] {
+  if (run.kind === 'commands') return ['/bin/sh', '-c', shellScript(run.commands)];
+  return run.kind === 'exec' ? run.args : imageArgs(run.args, image);
+}
+
+/** The image's own entrypoint with these arguments, or its own; none at all: there is nothing to run. */
+function imageArgs(args: readonly string[] | undefined, { config }: Image): Command['args'] {
+  const [program = '', ...rest] = [...config.entrypoint, ...(args ?? config.cmd)];
+  return [program, ...rest];
+}
+
+/** Whether it has something to run: an image need not say what. */
+export function isRunnable(run: Run, { config }: Image): boolean {
+  return run.kind !== 'image' || config.entrypoint.length + (run.args ?? config.cmd).length > 0;
+}
