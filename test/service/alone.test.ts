@@ -13,6 +13,8 @@ test('API and workers on machines of their own share Redis and the archive', asy
     const shared = {
       COFFERDAM_REDIS_URL: redis.url,
       COFFERDAM_STORE: `file:${join(api.dataDir, 'archive')}`,
+      // What seals secrets is one file, of which each machine has a copy.
+      COFFERDAM_SECRET_KEY_FILE: join(api.dataDir, 'secret.key'),
     };
     const serve = api.start(['serve'], shared);
     await until('an API', async () => serve.output.stdout.includes('"listening"') || undefined);

@@ -62,7 +62,7 @@ describe('a build', () => {
     expect(again.stdout).toBe(followed.stdout);
     expect((await site.command('show', id.slice(0, 16).toLowerCase())).stdout).toMatch(/^status +passed$/m);
     expect((await site.command('ls', '--project', 'made')).stdout).toMatch(
-      new RegExp(`^${id} +passed +made `, 'm'),
+      new RegExp(`^${id} +1 +passed +made `, 'm'),
     );
     const into = join(site.dataDir, 'fetched');
     expect(await site.command('artifacts', 'get', id, '--output', into)).toMatchObject({ code: 0 });

@@ -119,6 +119,7 @@ describe('a newer build of the same key', () => {
   test('does not change why somebody canceled the older one', async () => {
     const { queue, consume, reaches } = await open();
     consume({}, async (claim) => {
+      if (claim.spec.id !== spec.id) return verdict(claim);
       await aborted(claim.canceled);
       await until(() => superseded);
       return verdict(claim, 'canceled', { reason: 'canceled', message: 'canceled by somebody' });
