@@ -17,6 +17,8 @@ import { type CgroupTree, readConsumption, readRefusals, type Refusals } from '.
 import { exitOf } from './exit.ts';
 import { listFiles, readFiles } from './files.ts';
 import { type CommandEnd, type Holder, startHolder } from './holder.ts';
+import { hostsFile } from './hosts-file.ts';
+import type { SandboxNetwork } from './network.ts';
 import { secretFileFault } from '../secret-files.ts';
 import { initPath } from './spec.ts';
 import { volumeCopier } from './snapshot.ts';
@@ -38,6 +40,8 @@ export interface SandboxParts {
   /** A stream to a new holder. */
   readonly connect: () => Socket;
   readonly holder: ToolCommand;
+  /** Undefined: the loopback alone. */
+  readonly network: SandboxNetwork | undefined;
 }
 
 const destroyTimeoutMs = 15_000;
@@ -73,10 +77,29 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
   let diskPeakBytes = 0;
   let nextId = 1;
   let refused: Refusals = { oomKills: 0, pidsRefused: 0 };
+  let network: 'closed' | 'open' = parts.network ? 'closed' : 'open';
 
   const send = (...words: readonly string[]) => {
-    if (holder) holder.send(...words);
+    if (holder && network === 'open') holder.send(...words);
     else queue.push(words);
+  };
+
+  const flush = () => {
+    if (holder && network === 'open') for (const words of queue.splice(0)) holder.send(...words);
+  };
+
+  /** Nothing of the build runs before somebody answers it and the firewall stands. */
+  const openNetwork = (number: number) => {
+    parts.network?.open(number).then(
+      () => {
+        network = 'open';
+        flush();
+      },
+      (error: unknown) => {
+        const message = `cannot make the network of the sandbox: ${messageOf(error)}`;
+        fail(error instanceof SandboxError ? error : new SandboxError('open', message, { cause: error }));
+      },
+    );
   };
 
   /** The first failure stays; all that waits, or will wait, gets it. */
@@ -86,6 +109,7 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
     for (const container of containers.values()) container.gone.resolve();
     for (const usage of usages.splice(0)) usage.reject(failure);
     running.clear();
+    parts.network?.close();
     holder?.close();
   };
 
@@ -105,6 +129,7 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
         container.gone.resolve();
       },
       usage: (bytes) => usages.shift()?.resolve(bytes),
+      network: openNetwork,
       failure: (message, cause) => fail(new SandboxError('start', message, { cause })),
       exit: () => {
         fail(new SandboxError('run', 'the sandbox ended by itself: its holder was killed'));
@@ -112,7 +137,7 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
         gone.resolve();
       },
     });
-    for (const words of queue.splice(0)) holder.send(...words);
+    flush();
   };
 
   const hidden = spec.workspace.hidden.map(inside);
@@ -155,19 +180,16 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
     return done.promise;
   };
 
-  const startContainer = (name: string, place: 'limited' | 'trusted', config: string, root?: RootLayers) => {
+  const startContainer = (
+    name: string,
+    place: 'limited' | 'trusted',
+    config: string,
+    hosts: string,
+    root?: RootLayers,
+  ) => {
     containers.set(name, { state: 'running', gone: Promise.withResolvers() });
     const layers = (root?.layers ?? []).map((layer) => relative(parts.layersDir, layer));
-    send('container', name, place, config, root?.lock ?? '', ...layers);
-  };
-
-  /** Nothing writes any more. */
-  const rest = async (): Promise<void> => {
-    for (const [name, { state: its, gone: end }] of containers) {
-      if (name.startsWith(own)) continue;
-      if (its === 'running') throw new SandboxError('collect', `container ${name} still runs`);
-      await end.promise;
-    }
+    send('container', name, place, config, hosts, root?.lock ?? '', ...layers);
   };
 
   const stop = (name: string): void => {
@@ -236,11 +258,12 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
   };
 
   return {
-    start: ({ name, root }: ContainerSpec): Container => {
+    start: (container: ContainerSpec): Container => {
+      const { name, root } = container;
       if (!/^[a-z0-9-]{1,32}$/.test(name)) {
         throw new SandboxError('start', `not a name of a container: ${name}`);
       }
-      startContainer(name, 'limited', parts.configs.build, root);
+      startContainer(name, 'limited', parts.configs.build, hostsFile(container), root);
       return {
         run: async (command, sink) => judge(await launch(name, command, sink)),
         signal: (signal, command) => {

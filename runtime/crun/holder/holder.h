@@ -52,11 +52,13 @@ struct plan {
 	struct list locks;             /* files whose shared locks keep the sources where they are */
 	const char *inside;            /* where containers see the workspace */
 	int classic;                   /* overlayfs of before Linux 6.5 */
+	const char *link;              /* what names of the host's network interfaces begin with; NULL: no network */
+	const char *ipv4, *ipv6;       /* the first pair of addresses; ipv6 may be empty */
 	struct list cgroups, set_file, set_value, join;
 };
 
-/* The kernel objects that outer makes for the pod. */
-struct spaces { unsigned base; int user, source_user, net, ipc, uts; };
+/* What outer makes for the pod: kernel objects, and what /etc/resolv.conf says. */
+struct spaces { unsigned base; int user, source_user, net, ipc, uts; char resolver[64]; };
 
 /* Sends an error frame to the worker and ends this process. */
 void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -81,9 +83,13 @@ void hold_lock(const char *what, const char *path);
 int make_spaces(struct spaces *spaces, const struct list *sources);
 int take_slot(const struct plan *plan, unsigned *base);
 
+/* link.c */
+unsigned make_link(const struct plan *plan, struct spaces *spaces, unsigned first);
+
 /* mounts.c */
 void mount_private(const struct plan *plan, const struct spaces *spaces);
 void mount_root(const char *container, char **layers, int count, unsigned base, const struct plan *plan);
+void mount_names(const char *container, const char *hosts, const char *resolver);
 void make_dir(const char *path, mode_t mode, uid_t owner);
 /* attributes: MOUNT_ATTR_RDONLY, or none. */
 void mount_mapped(const char *from, const char *to, int userns, unsigned attributes);

@@ -4,13 +4,15 @@
  *   hide PATH...                      paths of the source that stay unseen; before the first container
  *   volume PATH LOCK LAYER...         seen by all containers that start later; after hide
  *   target N DIRECTORY                of the host, to take a copy of volume N, from 0
- *   container NAME PLACE CONFIG LOCK LAYER...   PLACE: limited (in the build's cgroups) or trusted (not in them)
+ *   container NAME PLACE CONFIG HOSTS LOCK LAYER...
+ *                                     PLACE: limited (in the build's cgroups) or trusted (not in them);
+ *                                     HOSTS: the text of /etc/hosts
  *   run ID NAME CWD USER ARGC ARG... ENV...   and, if there are secrets, an empty string and NAME CONTENT...
  *   signal NAME NUMBER ID             to every process of the container but its init; or, ID not 0, of that command
  *   kill NAME
  *   usage
- * To the worker, frames: R ready (id: first id of the range), L output of command id, X end of command id,
- * G container gone (payload: name), U usage, E fatal error (payload: text).
+ * To the worker, frames: N the network is there (id: its number; from outer), R ready (id: first id of the range),
+ * L output of command id, X end of command id, G container gone (payload: name), U usage, E fatal error (payload: text).
  */
 #include "holder.h"
 #include <poll.h>
@@ -204,10 +206,12 @@ static void start_container(char **words, int count)
 
 	if (container_count == MAX_CONTAINERS || strlen(name) >= sizeof containers->name)
 		fail("container %s: too many containers, or too long a name", name);
-	if (*words[3])
-		hold_lock("image", words[3]);
+	if (*words[4])
+		hold_lock("image", words[4]);
 	write_config(name, words[2]);
-	mount_root(name, words + 4, count - 4, spaces->base, plan);
+	mount_root(name, words + 5, count - 5, spaces->base, plan);
+	if (count > 5)
+		mount_names(name, words[3], spaces->resolver);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) || pipe2(errors, O_CLOEXEC))
 		die("container %s", name);
 	pid_t crun = fork();
@@ -302,7 +306,7 @@ static void obey(char *data, size_t size)
 		add_volume(plan, spaces, words + 1, count - 1);
 	else if (!strcmp(words[0], "target") && count == 3)
 		add_target(spaces, words + 1);
-	else if (!strcmp(words[0], "container") && count >= 5)
+	else if (!strcmp(words[0], "container") && count >= 6)
 		start_container(words + 1, count - 1);
 	else if (!strcmp(words[0], "run") && count >= 7)
 		start_run(&message);
