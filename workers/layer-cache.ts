@@ -18,7 +18,8 @@ export interface LayerCache {
   find(key: string): CachedLayer | undefined;
   /**
    * Makes a layer: `fill` gets an empty directory, makes `tree` in it, and tells how many bytes it takes. Appears whole
-   * or not at all; where another process was faster, its layer is the one.
+   * or not at all; where another process was faster, its layer is the one. Hard links to files that others may remove
+   * are not of these bytes: the file `shared`, where there is one, names the directory that they are in.
    */
   make(key: string, fill: (directory: string) => Promise<number>): Promise<CachedLayer>;
   /** Takes a layer away that must not be used any more; builds that have it keep it. */
@@ -117,13 +118,24 @@ async function list(root: string) {
       .filter((name) => /^[0-9a-f]{64}$/.test(name))
       .map(async (name) => {
         const directory = join(root, name);
+        const own = Number(await readFile(join(directory, 'bytes'), 'utf8'));
         return {
           directory,
-          bytes: Number(await readFile(join(directory, 'bytes'), 'utf8')),
+          bytes: own + (await sharedBytes(directory)),
           usedAt: (await stat(join(directory, 'lock'))).mtimeMs,
         };
       }),
   );
+}
+
+/** Whoever has a link to a file has a part of it; the last one has all. */
+async function sharedBytes(directory: string): Promise<number> {
+  const below = await readFile(join(directory, 'shared')).catch(() => undefined);
+  if (!below) return 0;
+  const place = Buffer.concat([Buffer.from(`${directory}/`), below, Buffer.from('/')]);
+  const names = await readdir(place, { encoding: 'buffer' });
+  const files = await Promise.all(names.map((name) => stat(Buffer.concat([place, name]))));
+  return files.reduce((sum, { size, nlink }) => sum + size / nlink, 0);
 }
 
 /** What a process left that died while it made or removed a layer. */

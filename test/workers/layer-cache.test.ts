@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { tryLock } from '../../runtime/images/lock.ts';
@@ -64,6 +73,24 @@ test('no more goes than has to', async () => {
   layers.forEach(({ lock }, i) => utimesSync(lock, new Date(i * 1000), new Date(i * 1000)));
   await cache.trim();
   expect(layers.map(({ directory }) => existsSync(directory))).toEqual([false, true, true]);
+});
+
+test('a file that others have too counts in part, and whole when they are gone', async () => {
+  using place = temporaryDirectory();
+  place.write({ pack: 'x'.repeat(1000) });
+  const cache = layerCache({ dataDir: place.path, capBytes: 700 });
+  const layer = await cache.make(key('a'), async (directory) => {
+    mkdirSync(join(directory, 'tree/packs'), { recursive: true });
+    linkSync(join(place.path, 'pack'), join(directory, 'tree/packs/pack'));
+    writeFileSync(join(directory, 'shared'), 'tree/packs');
+    return 100;
+  });
+  notUsedForLong(layer.lock);
+  await cache.trim();
+  expect(existsSync(layer.directory)).toBe(true);
+  rmSync(join(place.path, 'pack'));
+  await cache.trim();
+  expect(existsSync(layer.directory)).toBe(false);
 });
 
 test('what died half-way is removed after a day', async () => {

@@ -171,6 +171,7 @@ async function checkOutSubmodule({
   const slash = path.lastIndexOf('/');
   mkdirSync(slash < 0 ? tree : pathIn(tree, path.slice(0, slash)), { recursive: true });
   renameSync(join(place.directory, 'tree'), pathIn(tree, path));
+  writeFileSync(join(directory, 'shared'), `tree/${path}/.git/objects/pack`, 'latin1');
   return bytes + files * perFileBytes + own;
 }
 

@@ -55,6 +55,7 @@ export async function makeCommitLayer(request: CommitRequest): Promise<void> {
     bytes += makeDotGit(join(directory, 'tree', '.git'), { repository, sha, ref, url, index, sparse });
     await extractWorkflows(objects, sha, join(directory, 'workflows'));
     writeFileSync(join(directory, 'below'), whole.key);
+    writeFileSync(join(directory, 'shared'), 'tree/.git/objects/pack');
     return bytes;
   });
 }

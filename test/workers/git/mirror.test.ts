@@ -195,6 +195,9 @@ describe('housekeeping', () => {
     expect(packs()).toBeLessThan(5);
     const check = 'git fsck --strict 2>&1; git log --format=%s; cat d0/f0';
     expect(await inMerged(tree, check)).toBe('commit 1\nfirst 0');
+    // These are counted where the mirror does not have them any more.
+    const own = join(tree.directories[1] ?? '', '..');
+    expect(readdirSync(join(own, readFileSync(join(own, 'shared'), 'utf8')))).not.toEqual([]);
     const cache = layerCache({ dataDir: place.dataDir, capBytes: 0 });
     await gitSources({ dataDir: place.dataDir, cache, mirrorsCapBytes: 0 }).tidy();
     expect(
