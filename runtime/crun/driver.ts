@@ -6,6 +6,7 @@ import { type SandboxDriver, SandboxError, type SandboxSpec } from '../sandbox.t
 import { type CgroupPlan, cgroupPlan, cgroupTree, sweepCgroups } from './cgroup.ts';
 import { chooseDisk, type Disk, prepareDisk } from './disk.ts';
 import { atLeast } from '../host/version.ts';
+import { createNetworks, type NetworkOptions } from './network.ts';
 import { rlimits } from './rlimits.ts';
 import { crunSandbox } from './sandbox.ts';
 import { seccompFilter } from './seccomp/filter.ts';
@@ -24,6 +25,7 @@ export interface CrunOptions {
   readonly crun: string;
   /** How layers are handed to overlayfs; default by the kernel's version. */
   readonly overlay?: Overlay;
+  readonly network?: NetworkOptions;
 }
 
 /** `layerwise`: one after another (Linux 6.5); `classic`: all in one page of options. */
@@ -48,6 +50,7 @@ export function crunDriver(options: CrunOptions): SandboxDriver {
   const disks = directory('disks');
   const seccomp = seccompFilter(architecture());
   const spawner = createSpawner(options.holder);
+  const networks = createNetworks(options.network ?? {});
   sweepCgroups(cgroups);
 
   const makeConfig = (openFiles: number, places: readonly Place[], root: Root) =>
@@ -80,6 +83,7 @@ export function crunDriver(options: CrunOptions): SandboxDriver {
       check(spec);
       const disk = chooseDisk(spec.limits, disks);
       const plan = cgroupPlan(cgroups, spec.id, spec.limits);
+      const network = networks.of(spec.network ?? { kind: 'none' }, spec.notice ?? (() => {}));
       return crunSandbox(spec, {
         cgroups,
         layersDir: options.layersDir,
@@ -90,7 +94,8 @@ export function crunDriver(options: CrunOptions): SandboxDriver {
         },
         prepared: [prepareDisk(disk, spec.limits), spawner.ready()].filter((work) => work !== undefined),
         connect: () => spawner.connect(),
-        holder: holderCommand(options, { mount, slots }, spec, disk, plan),
+        holder: holderCommand(options, { mount, slots }, spec, disk, plan, network?.options),
+        network,
       });
     },
   };
@@ -110,6 +115,7 @@ export function holderCommand(
   spec: SandboxSpec,
   disk: Disk,
   cgroups: CgroupPlan,
+  network: readonly string[] = [],
 ): ToolCommand {
   return {
     file: options.holder,
@@ -128,6 +134,7 @@ export function holderCommand(
       ...cgroups.directories.map((path) => ['--cgroup', path]),
       ...cgroups.settings.map(([file, value]) => ['--set', file, value]),
       ...cgroups.join.map((file) => ['--join', file]),
+      network,
     ].flat(),
     env: {},
   };

@@ -16,6 +16,8 @@ export interface HolderEvents {
   end(id: number, end: CommandEnd): void;
   containerGone(name: string): void;
   usage(diskPeakBytes: number): void;
+  /** The link of the sandbox has addresses, by its number. */
+  network(number: number): void;
   /** The sandbox failed; no command or container of it goes on. */
   failure(message: string, cause?: unknown): void;
   /** The holder ended: nothing of the sandbox is left. */
@@ -109,6 +111,9 @@ export function startHolder(stream: Socket, command: ToolCommand, events: Holder
       case code.usage:
         events.usage(Number(payload.readBigUInt64LE(0)));
         return;
+      case code.network:
+        events.network(id);
+        return;
       case code.error:
         events.failure(payload.toString());
     }
@@ -162,6 +167,7 @@ const code = {
   end: 'X'.charCodeAt(0),
   gone: 'G'.charCodeAt(0),
   usage: 'U'.charCodeAt(0),
+  network: 'N'.charCodeAt(0),
   error: 'E'.charCodeAt(0),
 } as const;
 

@@ -204,10 +204,19 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
     return found?.[0];
   };
 
+  /** Nothing writes any more. */
+  const rest = async (): Promise<void> => {
+    for (const [name, { state: its, gone: end }] of containers) {
+      if (name.startsWith(own)) continue;
+      if (its === 'running') throw new SandboxError('collect', `container ${name} still runs`);
+      await end.promise;
+    }
+  };
+
   /** The reader of artifacts, when it is first needed: no image, the workspace read-only, outside the limits. */
   const reader = async (verb: readonly string[], sink: Sink): Promise<void> => {
     await rest();
-    if (!containers.has(readerName)) startContainer(readerName, 'trusted', parts.configs.reader());
+    if (!containers.has(readerName)) startContainer(readerName, 'trusted', parts.configs.reader(), '');
     const [operation, ...words] = verb;
     const end = await launch(
       readerName,
@@ -221,7 +230,7 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
   /** In a container like the reader's, from the first question on. */
   const answers = async (probe: Probe, signal: AbortSignal): Promise<void> => {
     signal.throwIfAborted();
-    if (!containers.has(proberName)) startContainer(proberName, 'trusted', parts.configs.reader());
+    if (!containers.has(proberName)) startContainer(proberName, 'trusted', parts.configs.reader(), '');
     const words = probe.kind === 'http' ? [probe.path] : [];
     const command: Command = {
       args: [initPath, 'probe', probe.kind, String(probe.port), ...words],
@@ -280,7 +289,7 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
       await rest();
       const name = `${own}copier-${number}`;
       send('target', String(number), directory);
-      startContainer(name, 'trusted', parts.configs.snapshot(number));
+      startContainer(name, 'trusted', parts.configs.snapshot(number), '');
       const { status } = await launch(name, { args, env: {}, cwd: '/' }, sink);
       return status;
     }),

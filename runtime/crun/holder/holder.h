@@ -127,8 +127,8 @@ int pod_main(const struct plan *plan, const struct spaces *spaces);
 int init_main(void);
 int list_main(int argc, char **argv);
 int read_main(int argc, char **argv);
-int probe_main(int argc, char **argv);
 int snapshot_main(int argc, char **argv);
+int probe_main(int argc, char **argv);
 int unpack_main(int argc, char **argv);
 
 #endif

@@ -6,7 +6,7 @@
  *   MOUNT/source/N/   the sources, from 0 at the bottom, seen through a map that makes their owner root
  *   MOUNT/workspace/  overlay: sources below, disk above
  *   MOUNT/volume/N/   a volume (volume.c)
- *   MOUNT/c/NAME/     one container: config.json, pid, rootfs (overlay: layers below, disk above)
+ *   MOUNT/c/NAME/     one container: config.json, pid, hosts, resolv.conf, rootfs (overlay: layers below, disk above)
  */
 #include "holder.h"
 #include <linux/mount.h>
@@ -130,7 +130,7 @@ void mount_root(const char *container, char **layers, int count, unsigned base, 
 	snprintf(path, sizeof path, "%s/run/.cofferdam/init", upper);
 	write_file(path, "", base);
 	snprintf(path, sizeof path, "%s/etc/hosts", upper);
-	write_file(path, "127.0.0.1 localhost cofferdam\n::1 localhost ip6-localhost\n", base);
+	write_file(path, "", base);
 	snprintf(path, sizeof path, "%s/etc/hostname", upper);
 	write_file(path, "cofferdam\n", base);
 	snprintf(path, sizeof path, "%s/etc/resolv.conf", upper);
@@ -145,4 +145,23 @@ void mount_root(const char *container, char **layers, int count, unsigned base, 
 	look_at_volume_mount_points(plan, fd);
 	close(fd);
 	reserve(1);
+}
+
+/* A file of ours over one that mount_root() made in the upper layer, which no image can have made a link of. */
+static void cover(const char *container, const char *name, const char *text)
+{
+	char from[128], to[160];
+	snprintf(from, sizeof from, "c/%s/%s", container, name);
+	snprintf(to, sizeof to, "c/%s/rootfs/etc/%s", container, name);
+	write_file(from, text, 0);
+	if (mount(from, to, NULL, MS_BIND, NULL) ||
+	    mount("", to, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC, NULL))
+		die("mount %s", to);
+}
+
+/* How the container finds the addresses of names. */
+void mount_names(const char *container, const char *hosts, const char *resolver)
+{
+	cover(container, "hosts", hosts);
+	cover(container, "resolv.conf", resolver);
 }

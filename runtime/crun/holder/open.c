@@ -50,6 +50,8 @@ static struct plan parse(int argc, char **argv)
 			add(&plan.locks, NEXT);
 		else if (!strcmp(option, "--classic-overlay"))
 			plan.classic = 1;
+		else if (!strcmp(option, "--link"))
+			plan.link = NEXT, plan.ipv4 = NEXT, plan.ipv6 = NEXT;
 		else if (!strcmp(option, "--cgroup"))
 			add(&plan.cgroups, NEXT);
 		else if (!strcmp(option, "--set"))
@@ -102,7 +104,7 @@ static void make_cgroups(struct plan *plan)
 int open_main(int argc, char **argv)
 {
 	struct plan plan = parse(argc, argv);
-	struct spaces spaces;
+	struct spaces spaces = { 0 };
 
 	/* Outer ends by itself, after the pod: whoever stops the worker's process group must not leave cgroups. */
 	for (int sig = 1; sig < 32; sig++)
@@ -118,6 +120,11 @@ int open_main(int argc, char **argv)
 		fail("all %lu id ranges are in use", plan.slot_count);
 	if (make_spaces(&spaces, &plan.sources))
 		die("namespaces");
+	if (plan.link) {
+		unsigned first = (spaces.base - plan.first_id) / IDS;
+		struct frame frame = { .type = 'N', .id = make_link(&plan, &spaces, first) };
+		write_all(WORKER, &frame, sizeof frame);
+	}
 	make_cgroups(&plan);
 
 	pid_t pod = syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, 0, 0, 0, 0);
