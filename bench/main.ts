@@ -6,6 +6,7 @@ import { crowd } from './crowd.ts';
 import { log } from './log.ts';
 import { mask } from './mask.ts';
 import { overhead } from './overhead.ts';
+import { plan } from './plan.ts';
 import { type Row, summarise } from './row.ts';
 import { openSite, type Site } from './site.ts';
 import { start } from './start.ts';
@@ -20,6 +21,7 @@ const figures: Readonly<Record<string, (site: Site) => Promise<Row[]>>> = {
   crowd,
   log,
   mask,
+  plan,
 };
 
 interface Options {

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { WorkflowError } from '../workflow/problem.ts';
-import { parseWorkflow } from '../workflow/parse.ts';
+import { planBuild } from '../workflow/build-plan.ts';
 import { Problem } from './problem.ts';
 import { bodyValidator, placesOf } from './validation.ts';
 
@@ -176,7 +176,7 @@ export function checkWorkflow({ workflow, source }: Submission): void {
     throw new Problem(400, 'nothing says what to run', { places: [{ pointer, detail }] });
   }
   try {
-    parseWorkflow(workflow, 'workflow');
+    planBuild([{ file: 'workflow', text: workflow }], undefined);
   } catch (error) {
     if (!(error instanceof WorkflowError)) throw error;
     const places = error.problems.slice(0, 20).map(({ line: row, column, message, hint }) => ({

@@ -1,45 +1,117 @@
 import { stat } from 'node:fs/promises';
-import { Command } from 'commander';
+import { basename, dirname } from 'node:path';
+import { Command, Option } from 'commander';
+import { type Planned, planBuild } from '../workflow/build-plan.ts';
 import { listWorkflows } from '../workflow/find.ts';
 import { type Problem, render, WorkflowError } from '../workflow/problem.ts';
-import { readWorkflow } from '../workflow/read.ts';
+import { readWorkflowText } from '../workflow/read.ts';
+import { events } from '../workflow/when-schema.ts';
+import type { WorkflowText } from '../workflow/workflow-text.ts';
 import { exitCode } from './exit.ts';
+import { circumstancesOf, type Supposed } from './lint-circumstances.ts';
+import { planLines } from './plan-lines.ts';
+import { collectPairs } from './words.ts';
+
+interface LintOptions extends Supposed {
+  readonly json?: true;
+  readonly plan?: true;
+}
 
 /** `cofferdam lint [FILE|DIR]...`: exit code 0 when all workflow files are right, 2 when one is not. */
 export function command(): Command {
   return new Command('lint')
-    .description('check workflow files; of a directory, all that it has')
+    .summary('check workflow files, and show what would run')
+    .description(
+      'Checks workflow files; of a directory all that it has, as one build. With --event and the like it supposes a ' +
+        'build by that event; else every condition is taken to hold.',
+    )
     .argument('[path...]', 'workflow files, or directories that have some', ['.'])
-    .option('--json', 'print {"ok": …, "problems": […]}')
+    .option('--plan', 'show which workflows and steps would run')
+    .addOption(new Option('--event <event>', 'suppose this event').choices([...events]))
+    .option('--branch <name>', 'suppose this branch; of a pull request the one it is for')
+    .option('--tag <name>', 'suppose this tag')
+    .option('--cron <name>', 'suppose this cron job')
+    .option('--changed <path...>', 'suppose that these files changed')
+    .addOption(
+      new Option('-e, --env <key=value>', 'suppose this variable, such as CI_REPO=acme/app; may be repeated')
+        .argParser(collectPairs('--env'))
+        .default({}, 'none'),
+    )
+    .option('--json', 'print {"ok": …, "problems": […], "warnings": […]}, with --plan also "builds"')
     .action(lint);
 }
 
-async function lint(paths: readonly string[], { json }: { readonly json?: boolean }): Promise<void> {
-  const problems: Problem[] = [];
-  const lines: string[] = [];
-  for (const path of paths) {
-    for (const file of await filesOf(path)) {
-      const found = await problemsOf(file);
-      problems.push(...found);
-      lines.push(...(found.length === 0 ? [`${file}: ok`] : found.map(render)));
-    }
-  }
+/** Files that are one build, as far as they were asked for. */
+interface Group {
+  readonly asked: readonly string[];
+  readonly planned: Planned | undefined;
+  readonly problems: readonly Problem[];
+}
+
+async function lint(paths: readonly string[], options: LintOptions): Promise<void> {
+  const groups: Group[] = [];
+  for (const path of paths) groups.push(await checked(path, options));
+  const problems = groups.flatMap((group) => group.problems);
+  const warnings = groups.flatMap(({ asked, planned }) =>
+    (planned?.warnings ?? []).filter(({ file }) => asked.includes(file)),
+  );
   const ok = problems.length === 0;
-  process.stdout.write(json ? `${JSON.stringify({ ok, problems })}\n` : `${lines.join('\n')}\n`);
+  if (options.json) {
+    const builds = groups.flatMap(({ planned }) => (planned ? [{ ...planned, warnings: undefined }] : []));
+    const result = { ok, problems, warnings, ...(options.plan && { builds }) };
+    process.stdout.write(`${JSON.stringify(result)}\n`);
+  } else
+    process.stdout.write(
+      groups
+        .flatMap((group) => linesOf(group, options))
+        .map((line) => `${line}\n`)
+        .join(''),
+    );
   if (!ok) process.exitCode = exitCode.usage;
 }
 
-async function filesOf(path: string): Promise<string[]> {
-  const found = await stat(path).catch(() => undefined);
-  return found?.isDirectory() ? listWorkflows(path) : [path];
+function linesOf({ asked, planned, problems }: Group, { plan }: LintOptions): string[] {
+  const lines = asked.flatMap((file) => {
+    const wrong = problems.filter((problem) => problem.file === file).map((problem) => render(problem));
+    const doubtful = (planned?.warnings ?? []).filter((warning) => warning.file === file).map(renderWarning);
+    return [...wrong, ...doubtful, ...(wrong.length === 0 ? [`${file}: ok`] : [])];
+  });
+  return plan && planned ? [...lines, '', ...planLines(planned)] : lines;
 }
 
-async function problemsOf(file: string): Promise<readonly Problem[]> {
-  try {
-    await readWorkflow(file);
-    return [];
-  } catch (error) {
-    if (error instanceof WorkflowError) return error.problems;
-    throw error;
-  }
+function renderWarning(problem: Problem): string {
+  return render({ ...problem, message: `warning: ${problem.message}` });
+}
+
+/** A file of a directory of workflows is checked among the others, which it may wait for; only it is told of. */
+async function checked(path: string, options: LintOptions): Promise<Group> {
+  const found = await stat(path).catch(() => undefined);
+  const files = found?.isDirectory() ? await listWorkflows(path) : [path];
+  const problems: Problem[] = [];
+  const texts: WorkflowText[] = [];
+  const guarded = async (work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof WorkflowError)) throw error;
+      problems.push(...error.problems);
+    }
+  };
+  for (const file of files) await guarded(async () => void texts.push(await readWorkflowText(file)));
+  if (!found?.isDirectory()) texts.push(...(await neighboursOf(path)));
+  let planned: Planned | undefined;
+  await guarded(async () => {
+    planned = planBuild(texts, circumstancesOf(options));
+  });
+  return { asked: files, planned, problems: problems.filter(({ file }) => files.includes(file)) };
+}
+
+/** The other workflows of a file's directory that can be read. */
+async function neighboursOf(file: string): Promise<WorkflowText[]> {
+  const directory = dirname(file);
+  if (!['.cofferdam', '.woodpecker'].includes(basename(directory))) return [];
+  const all = await listWorkflows(dirname(directory)).catch(() => []);
+  const others = all.filter((each) => dirname(each) === directory && basename(each) !== basename(file));
+  const texts = await Promise.allSettled(others.map(readWorkflowText));
+  return texts.flatMap((text) => (text.status === 'fulfilled' ? [text.value] : []));
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Command, Option } from 'commander';
 import { ulid } from 'ulid';
@@ -10,8 +10,9 @@ import type { Client } from '../client.ts';
 import { packCommand } from '../client/pack.ts';
 import { createSpool } from '../client/spool.ts';
 import { loadConfig } from '../config.ts';
-import { findWorkflow } from '../workflow/find.ts';
-import { readWorkflow } from '../workflow/read.ts';
+import { planBuild } from '../workflow/build-plan.ts';
+import { listWorkflows } from '../workflow/find.ts';
+import { readWorkflowText } from '../workflow/read.ts';
 import { withService } from './connect.ts';
 import { UsageError } from '../usage.ts';
 import { followToEnd } from './follow.ts';
@@ -115,14 +116,16 @@ function commitOf(argument: string, { repo, ref, sha }: SubmitOptions): Commit |
 
 async function chosenWorkflow(file: string | undefined): Promise<string | undefined> {
   if (file === undefined) return undefined;
-  await readWorkflow(file);
-  return await readFile(file, 'utf8');
+  const workflow = await readWorkflowText(file);
+  planBuild([workflow], undefined);
+  return workflow.text;
 }
 
-/** The text of a file that was chosen; the one in the directory travels with it, and is only checked. */
+/** The text of a file that was chosen; those in the directory travel with it, and are only checked. */
 async function workflowText(directory: string, chosen: string | undefined): Promise<string | undefined> {
   if (chosen !== undefined) return await chosenWorkflow(chosen);
-  await readWorkflow(await findWorkflow(directory));
+  const files = await listWorkflows(directory);
+  planBuild(await Promise.all(files.map(readWorkflowText)), undefined);
   return undefined;
 }
 

@@ -31,6 +31,11 @@ export function compileGlob(glob: string, dotfiles: Dotfiles): Matcher {
 }
 
 function compile(glob: string, dotfiles: Dotfiles): Matcher {
+  // With one star there is nothing to try again and again, and the engine's own expressions are made at once.
+  if (/^[^*?[{\\]*\*+[^*?[{\\]*$/.test(glob)) {
+    const simple = new RegExp(`^(?:${expressionOf(glob, dotfiles)})$`, 's');
+    return (text) => simple.test(text);
+  }
   let compiled: RE2JS;
   try {
     compiled = RE2JS.compile(expressionOf(glob, dotfiles), RE2JS.DOTALL);

@@ -98,7 +98,7 @@ function filled(
     const value = known(name);
     if (value !== undefined) return value;
     const message = `\${${name}} is not known here, and is empty`;
-    warn({ path, part: 'value', message, hint: `$\${${name}} is left as it is` });
+    warn({ path, part: 'value', message, hint: `write $\${${name}} to leave it as it is` });
     return '';
   };
   const isExpression = path.at(-1) === 'evaluate' && path.includes('when');

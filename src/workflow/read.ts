@@ -3,21 +3,25 @@ import { UsageError } from '../usage.ts';
 import { parseWorkflow } from './parse.ts';
 import type { Plan } from './plan.ts';
 import { WorkflowError } from './problem.ts';
-import { maxFileBytes } from './workflow-text.ts';
+import { maxFileBytes, type WorkflowText } from './workflow-text.ts';
 
 /**
- * Reads a workflow file, of which it never takes in much more than 1 MiB. Throws UsageError when it cannot be
- * read and WorkflowError when it cannot be used.
+ * Reads a workflow file, of which it never takes in much more than 1 MiB. Throws UsageError when it cannot be read, and
+ * WorkflowError when it is not text.
  */
-export async function readWorkflow(file: string): Promise<Plan> {
+export async function readWorkflowText(file: string): Promise<WorkflowText> {
   const bytes = await contentOf(file);
-  let text: string;
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return { file, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
   } catch (error) {
     const problem = { file, line: 1, column: 1, message: 'the file is not UTF-8 text' };
     throw new WorkflowError([problem], { cause: error });
   }
+}
+
+/** The plan of the one workflow of a file. Throws UsageError when it cannot be read, WorkflowError when it cannot be used. */
+export async function readWorkflow(file: string): Promise<Plan> {
+  const { text } = await readWorkflowText(file);
   return parseWorkflow(text, file);
 }
 

@@ -77,7 +77,7 @@ export const path = {
   maxLength: 1024,
 } as const;
 
-export const glob = {
+const glob = {
   type: 'string',
   title: 'pattern of paths',
   description: 'Relative to the workspace; *, **, ?, [a-z] and {a,b} as in a shell.',

@@ -12,12 +12,28 @@ beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'cofferdam-lint-'));
   await mkdir(join(dir, '.cofferdam'));
   await writeFile(join(dir, '.cofferdam/good.yaml'), 'image: a\nsteps: [{commands: make}]\n');
-  await writeFile(join(dir, '.cofferdam/bad.yaml'), 'image: a\nservices: []\nsteps: [{comands: make}]\n');
+  await writeFile(join(dir, '.cofferdam/bad.yaml'), 'image: a\nvolumes: []\nsteps: [{comands: make}]\n');
+  await mkdir(join(dir, 'two/.woodpecker'), { recursive: true });
+  await writeFile(join(dir, 'two/.woodpecker/test.yaml'), testing);
+  await writeFile(join(dir, 'two/.woodpecker/deploy.yaml'), deploying);
   await writeFile(join(dir, 'latin1.yaml'), Buffer.from('# caf\xe9\n', 'latin1'));
   await writeFile(join(dir, 'bom.yaml'), '\ufeffimage: 5\nsteps: [{commands: make}]\n');
   await writeFile(join(dir, 'large.yaml'), '#'.repeat(2 ** 20 + 1));
 });
 afterAll(() => rm(dir, { recursive: true }));
+
+const testing = `
+matrix: { GO: ['1.23', '1.24'] }
+services: [{ name: db, image: 'postgres:17', ports: [5432] }]
+steps:
+  - { name: unit, image: 'golang:\${GO}', commands: go test }
+  - { name: tell, image: alpine, commands: x, failure: ignore, when: { status: failure } }
+`;
+const deploying = `
+depends_on: [test]
+when: { event: tag }
+steps: [{ name: push, image: alpine, commands: x }]
+`;
 
 interface Shown {
   readonly code: number | null;
@@ -36,8 +52,10 @@ async function cofferdam(...args: string[]): Promise<Shown> {
   return { code, stdout, stderr };
 }
 
+const refusal =
+  "'volumes' is refused: a build sees nothing of the host; all steps share the workspace, and `caches:` keep directories from build to build";
 const problems =
-  '.cofferdam/bad.yaml:2:1: not supported yet: services\n' +
+  `.cofferdam/bad.yaml:2:1: ${refusal}\n` +
   ".cofferdam/bad.yaml:3:10: unknown key 'comands'; did you mean 'commands'?\n";
 
 describe('cofferdam lint', () => {
@@ -59,12 +77,44 @@ describe('cofferdam lint', () => {
     expect(JSON.parse(wrong.stdout)).toEqual({
       ok: false,
       problems: [
-        { file, line: 2, column: 1, message: 'not supported yet: services' },
+        { file, line: 2, column: 1, message: refusal },
         { file, line: 3, column: 10, message: "unknown key 'comands'", hint },
       ],
+      warnings: [],
     });
     const right = await cofferdam('lint', '--json', '.cofferdam/good.yaml');
-    expect(right).toEqual({ code: 0, stdout: '{"ok":true,"problems":[]}\n', stderr: '' });
+    expect(right).toEqual({ code: 0, stdout: '{"ok":true,"problems":[],"warnings":[]}\n', stderr: '' });
+  });
+
+  test('a file is checked among its neighbours, which it may wait for; all of a directory are one build', async () => {
+    const file = 'two/.woodpecker/deploy.yaml';
+    expect(await cofferdam('lint', file)).toEqual({ code: 0, stdout: `${file}: ok\n`, stderr: '' });
+    const alone = await cofferdam('lint', '--plan', '--tag', 'v1', 'two');
+    expect(alone.stdout).toBe(`two/.woodpecker/deploy.yaml: ok
+two/.woodpecker/test.yaml:3:46: warning: ports have no effect: all ports of a service can be reached
+two/.woodpecker/test.yaml: ok
+
+deploy, after test (GO=1.23), test (GO=1.24)
+  push  alpine
+test (GO=1.23)
+  (db)  postgres:17, beside the steps
+  unit  golang:1.23
+  tell  alpine, after unit, when something failed, on failure: ignore
+test (GO=1.24)
+  (db)  postgres:17, beside the steps
+  unit  golang:1.24
+  tell  alpine, after unit, when something failed, on failure: ignore
+`);
+  });
+
+  test('what is supposed of a build decides what would run', async () => {
+    const { stdout } = await cofferdam('lint', '--plan', '--json', '--event', 'push', 'two');
+    const [{ leftOut, build }] = JSON.parse(stdout).builds;
+    expect(leftOut).toEqual([{ name: 'deploy', why: 'its `when` does not hold' }]);
+    expect(build.workflows.map(({ name }: { name: string }) => name)).toEqual([
+      'test (GO=1.23)',
+      'test (GO=1.24)',
+    ]);
   });
 
   test.each([
