@@ -57,6 +57,7 @@ const sideBySide = 8;
 
 export function openCrons({ redis, repositories, queue, onTrouble }: CronsOptions): Crons {
   const scheduler = createScheduler(redis);
+  const working = new Set<Promise<void>>();
   let worker: Worker | undefined;
 
   const find = async ({ repository: of, name }: CronPlace) => {
@@ -153,7 +154,10 @@ export function openCrons({ redis, repositories, queue, onTrouble }: CronsOption
         cronQueue,
         async ({ id = '' }) => {
           const run = parseRun(id);
-          if (run) await take(run);
+          if (!run) return;
+          const done = take(run).finally(() => working.delete(done));
+          working.add(done);
+          await done;
         },
         {
           connection: redis.duplicate('crons'),
@@ -177,7 +181,9 @@ export function openCrons({ redis, repositories, queue, onTrouble }: CronsOption
         );
       }),
     close: async () => {
-      await worker?.close();
+      await Promise.allSettled(working);
+      // It would wait for a Redis that is away. What it is told until then another process does, or this one some day.
+      await worker?.close(true);
       await scheduler.close();
     },
   };

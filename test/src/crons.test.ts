@@ -6,7 +6,7 @@ import { mostCronJobs, parseCronJob } from '../../src/crons/job.ts';
 import { nextRuns } from '../../src/crons/schedule.ts';
 import { newRepository } from '../../src/repositories/change.ts';
 import type { Queue } from '../../src/queue.ts';
-import { useRedis } from '../redis.ts';
+import { startRedis, useRedis } from '../redis.ts';
 import { startService, type TestService } from './api/service.ts';
 
 const redis = useRedis();
@@ -273,4 +273,17 @@ test('a repository has so many cron jobs and no more', async () => {
   await service.repositories.change('acme/app', (old) => ({ repository: { ...old, crons: jobs } }));
   await put('0 4 * * *', 'job-7');
   await expect(put('0 4 * * *', 'one-more')).rejects.toThrow(/as many as there may be/);
+});
+
+test('a process ends although Redis is away', async () => {
+  await using stack = new AsyncDisposableStack();
+  const own = stack.adopt(await startRedis(), (each) => each.stop());
+  const { repositories, queue } = service;
+  const crons = openCrons({ redis: await own.connect(), repositories, queue, onTrouble: () => {} });
+  crons.start();
+  await crons.reconcile();
+  await own.kill();
+  // Until BullMQ tries to connect again.
+  await sleep(500);
+  await crons.close();
 });
