@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import type { Image } from '../runtime/images/image.ts';
 import type { Command } from '../runtime/sandbox.ts';
-import type { Plan, PlanService, PlanStep, Run } from '../src/workflow/plan.ts';
+import { type Plan, type PlanService, type PlanStep, type Run, stepDefaults } from '../src/workflow/plan.ts';
 import { shellScript } from '../src/workflow/script.ts';
 import { containerEnvironment, secretFiles, type SecretValues } from './environment.ts';
 
@@ -18,10 +18,12 @@ export function stepCommand(step: PlanStep, image: Image, plan: Plan, parts: Com
   return { ...commandOf(step, image, parts), cwd: posix.resolve(plan.workspace, step.directory) };
 }
 
-/** What a service runs: as its image says, as somebody who is no step needs no more. */
-export function serviceCommand(service: PlanService, image: Image, parts: CommandParts): Command {
+/** What a service runs: as its image's USER, and the image's own entrypoint where the image says. */
+export function serviceCommand(service: PlanService, image: Image, plan: Plan, parts: CommandParts): Command {
   const { user, workingDir } = image.config;
-  return { ...commandOf(service, image, parts), cwd: workingDir, user };
+  const isOwn = service.run.kind === 'image' && service.directory === stepDefaults.directory;
+  const cwd = isOwn ? workingDir : posix.resolve(plan.workspace, service.directory);
+  return { ...commandOf(service, image, parts), cwd, user };
 }
 
 function commandOf(

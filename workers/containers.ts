@@ -30,6 +30,7 @@ export function createContainers(
   images: ReadonlyMap<string, Image>,
   abort: Abort,
 ): Containers {
+  const hosts = Object.fromEntries(plan.services.map(({ name }) => [name, '127.0.0.1']));
   const started: Container[] = [];
   let shared: Box | undefined;
 
@@ -46,7 +47,7 @@ export function createContainers(
     const image = images.get(ref ?? '');
     if (!image) throw new TypeError(`no image ${ref} among those of the plan`);
     const name = use === 'shared' ? kind : `${kind}-${started.length + 1}`;
-    const container = sandbox.start({ name, root: image.root });
+    const container = sandbox.start({ name, root: image.root, hosts });
     started.push(container);
     return { container, image, use };
   };

@@ -110,7 +110,7 @@ export function createServices(context: ServicesContext): Services {
     const label = labelFor(service);
     const lines = createLastLines(shownLines);
     const listeners = new Set<(chunk: Buffer) => void>([lines.add]);
-    const command = serviceCommand(service, box.image, context);
+    const command = serviceCommand(service, box.image, plan, context);
     const output = mask.stream((chunk) => {
       for (const listener of listeners) listener(chunk);
       return log.write(label, chunk);

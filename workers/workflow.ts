@@ -2,6 +2,7 @@ import type { Image } from '../runtime/images/image.ts';
 import { ImageError } from '../runtime/images/image.ts';
 import type { Sandbox, SandboxDriver, Usage } from '../runtime/sandbox.ts';
 import type { ArtifactRecord, Outcome, ServiceRecord, StepRecord, WorkflowRecord } from '../src/build.ts';
+import { labelOf } from '../src/logs/label.ts';
 import type { Plan } from '../src/workflow/plan.ts';
 import { type Abort, createAbort, unlessAborted } from './abort.ts';
 import type { Budget } from './budget.ts';
@@ -130,8 +131,8 @@ async function prepare(plan: Plan, { source, resolveImage }: WorkflowContext): P
       const ref = container.kind === 'own' ? container.image : plan.image;
       return { what: `step '${name}'`, ref, run, pull };
     }),
-    ...plan.services.map(({ image, run, name }) => {
-      return { what: `service '${name}'`, ref: image, run, pull: 'missing' as const };
+    ...plan.services.map(({ image, run, pull, name }) => {
+      return { what: `service '${name}'`, ref: image, run, pull };
     }),
   ];
   const pulls = new Map<string, 'missing' | 'always'>();
@@ -153,13 +154,19 @@ async function prepare(plan: Plan, { source, resolveImage }: WorkflowContext): P
   return { source: described, images: byReference };
 }
 
-function openSandbox(plan: Plan, { id, driver }: WorkflowContext, source: BuildSource): Sandbox {
+function openSandbox(plan: Plan, { id, driver, log, mask }: WorkflowContext, source: BuildSource): Sandbox {
   const { directories, locks, hidden } = source;
   const seen = plan.checkout === 'source' ? { sources: directories, hidden } : { sources: [], hidden: [] };
   return driver.open({
     id,
     limits: plan.limits,
     workspace: { path: plan.workspace, ...seen, ...(locks && { locks }) },
+    network: plan.network,
+    notice: (line) => {
+      const label = labelOf({ workflow: plan.name, step: 'network' });
+      // A log that cannot take it fails the next write of a step too, which tells.
+      void Promise.resolve(log.write(label, Buffer.from(mask.text(`[cofferdam: ${line}]\n`)))).catch(() => {});
+    },
   });
 }
 
