@@ -29,9 +29,9 @@ export function openMachine(dataDir: string): Machine {
   } catch (error) {
     throw new SandboxError('open', `the holder is not built; ${remedy}`, { cause: error });
   }
-  const images = imageStore(dataDir, { contain: containBy(holderFile) });
   const layersDir = storeLayout(dataDir).layers;
-  return { images, driver: crunDriver({ dataDir, layersDir, holder: holderFile, crun }) };
+  const driver = crunDriver({ dataDir, layersDir, holder: holderFile, crun });
+  return { images: imageStore(dataDir, { contain: containBy(holderFile), sandboxes: () => driver }), driver };
 }
 
 const remedy = 'cofferdam doctor --fix sets up this machine';

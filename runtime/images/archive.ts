@@ -7,7 +7,6 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { join, resolve as absolute } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CommandError, run, type ToolCommand } from '../command.ts';
 import { compressionOf, decompress } from './compression.ts';
@@ -16,6 +15,7 @@ import { installImage, installRootfs, sha256 } from './install.ts';
 import { layerLimits } from './layer-limits.ts';
 import { endsWithUs } from './lifetime.ts';
 import { parseManifest } from './manifest.ts';
+import { piped } from './piped.ts';
 import { type ImageRecord, writeRef } from './records.ts';
 import { canonical, type Reference } from './reference.ts';
 import { copyArchive, runSkopeo } from './skopeo.ts';
@@ -167,22 +167,8 @@ export async function installFrom(
   command: ToolCommand,
   onLine: (line: string) => void,
 ): Promise<ImageRecord> {
-  const output = new PassThrough();
-  // Who reads it reports errors; after one, what the command still prints is thrown away.
-  output.on('error', () => {});
-  const closed = new Promise<void>((resolve) => output.once('close', resolve));
-  const onStdout = (chunk: Buffer) => {
-    if (output.destroyed || output.write(chunk)) return undefined;
-    return Promise.race([closed, new Promise<void>((resolve) => output.once('drain', resolve))]);
-  };
-  const printing = run(endsWithUs(command), { onStderrLine: onLine, onStdout });
-  // The tar counts as complete only when the command has succeeded.
-  printing.then(
-    () => output.end(),
-    (error: Error) => output.destroy(error),
+  return await piped(
+    (take) => run(endsWithUs(command), { onStderrLine: onLine, onStdout: take }),
+    (tar) => installRootfs(store, work, tar),
   );
-  const [printed, installed] = await Promise.allSettled([printing, installRootfs(store, work, output)]);
-  if (printed.status === 'rejected') throw printed.reason;
-  if (installed.status === 'rejected') throw installed.reason;
-  return installed.value;
 }

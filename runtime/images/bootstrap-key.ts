@@ -5,7 +5,7 @@ import type { StoreLayout } from './layout.ts';
 import { type ImageRecord, readImage, readRef } from './records.ts';
 import { type BootstrapReference, canonical } from './reference.ts';
 
-/** Changed when mmdebstrapCommand() makes something else of the same input. */
+/** Changed when bootstrapImage() or addPackages() makes something else of the same input. */
 const recipe = '1';
 
 /**
@@ -36,12 +36,27 @@ function orNothing<T>(read: () => T[]): T[] {
   }
 }
 
-/** The image, when the store has it and it was made from what it would be made from now. */
+/** The image that the packages were added to; undefined when none were. */
+export function baseOf(reference: BootstrapReference): BootstrapReference | undefined {
+  return reference.added.length > 0 ? { ...reference, added: [] } : undefined;
+}
+
+/**
+ * The image, when the store has it and it was made from what it would be made from now: with added packages, also from
+ * the base that the store has.
+ */
 export function bootstrapped(
   layout: StoreLayout,
   reference: BootstrapReference,
-  key: string,
+  key = bootstrapKey(reference),
 ): ImageRecord | undefined {
   const ref = readRef(layout, reference);
-  return ref?.key === key ? readImage(layout, ref.digest) : undefined;
+  const image = ref?.key === key ? readImage(layout, ref.digest) : undefined;
+  const baseReference = baseOf(reference);
+  const base = image && baseReference && bootstrapped(layout, baseReference);
+  return base && !isOver(image, base) ? undefined : image;
+}
+
+function isOver(image: ImageRecord, base: ImageRecord): boolean {
+  return base.layers.every(({ id }, at) => image.layers[at]?.id === id);
 }

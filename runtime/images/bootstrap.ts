@@ -1,16 +1,20 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { CommandError, run, type ToolCommand } from '../command.ts';
+import { CommandError, type ToolCommand } from '../command.ts';
 import { installFrom } from './archive.ts';
 import { bootstrapKey, bootstrapped } from './bootstrap-key.ts';
 import { ImageError } from './image.ts';
 import { makingLock } from './layout.ts';
 import { withLock } from './lock.ts';
+import { packageSources } from './package-sources.ts';
 import { type ImageRecord, writeRef } from './records.ts';
 import { type BootstrapReference, canonical } from './reference.ts';
 import { type Progress, type Store, withWorkplace } from './workplace.ts';
 
-/** Makes the image with mmdebstrap, or waits for another process that makes the same one. Throws ImageError. */
+/**
+ * Makes the image, without the packages added to it, with mmdebstrap, or waits for another process that makes the same
+ * one. Throws ImageError.
+ */
 export async function bootstrapImage(
   store: Store,
   reference: BootstrapReference,
@@ -27,7 +31,7 @@ export async function bootstrapImage(
       progress(`making ${canonical(reference)} with mmdebstrap (about half a minute)`);
       const temporary = join(work, 'mmdebstrap');
       mkdirSync(temporary, { mode: 0o755 });
-      const command = mmdebstrapCommand(reference, await mirrors(reference.suite), temporary);
+      const command = mmdebstrapCommand(reference, await packageSources(reference.suite), temporary);
       try {
         const image = await installFrom(store, work, command, (line) => {
           const phase = /^I: ([^/]+)\.\.\.$/.exec(line)?.[1];
@@ -40,29 +44,6 @@ export async function bootstrapImage(
       }
     }),
   );
-}
-
-/**
- * The one-line sources that the machine itself has for the suite and its updates, as apt understands its own files.
- * None: mmdebstrap's defaults for the suite.
- */
-async function mirrors(suite: string): Promise<string[]> {
-  const format = '$(REPO_URI) $(RELEASE) $(COMPONENT)|$(SIGNED_BY)';
-  const args = ['indextargets', '--format', format, 'Created-By: Packages'];
-  const { stdout } = await run({ file: 'apt-get', args }).catch(() => ({ stdout: Buffer.alloc(0) }));
-  return mirrorLines(stdout.toString('utf8'), suite);
-}
-
-/** Parses apt-get's answer; `$(SIGNED_BY)` is what it prints for a source without that option. */
-export function mirrorLines(targets: string, suite: string): string[] {
-  const lines = targets.split('\n').flatMap((line) => {
-    const [source = '', signedBy = ''] = line.split('|');
-    const release = source.split(' ')[1];
-    const ours = [suite, `${suite}-updates`, `${suite}-security`, `${suite}/updates`];
-    if (release === undefined || !ours.includes(release)) return [];
-    return [`deb ${signedBy.startsWith('/') ? `[signed-by=${signedBy}] ` : ''}${source}`];
-  });
-  return [...new Set(lines)];
 }
 
 const forbidServices = [

@@ -81,18 +81,34 @@ export async function installImage(
 /** Makes an image of one layer from a tar of a root file system, maybe compressed. */
 export async function installRootfs(store: Store, work: string, tar: Readable): Promise<ImageRecord> {
   const layer = await unpack(store, work, { blob: tar, digest: undefined, diffId: undefined });
-  // There is no manifest: the image is known by the one that a minimal OCI image of this layer would have.
-  const config = JSON.stringify({
+  const config = { env: [], workingDir: '/', user: '', entrypoint: [], cmd: [] };
+  return await commit(store, work, [layer], withoutManifest(config, [layer.record]));
+}
+
+/** Makes an image of another one and a further layer, from its tar. */
+export async function installOver(
+  store: Store,
+  work: string,
+  base: ImageRecord,
+  tar: Readable,
+): Promise<ImageRecord> {
+  const layer = await unpack(store, work, { blob: tar, digest: undefined, diffId: undefined });
+  const image = withoutManifest(base.config, [...base.layers, layer.record]);
+  return await commit(store, work, [layer], image);
+}
+
+/** An image that no registry knows is known by the manifest that a minimal OCI image of these layers would have. */
+function withoutManifest(
+  config: ImageConfig,
+  layers: readonly LayerRecord[],
+): Omit<ImageRecord, 'createdAt'> {
+  const written = JSON.stringify({
     architecture: machineArchitecture(),
     os: 'linux',
-    rootfs: { type: 'layers', diff_ids: [`sha256:${layer.record.id}`] },
+    rootfs: { type: 'layers', diff_ids: layers.map(({ id }) => `sha256:${id}`) },
   });
-  const manifest = JSON.stringify({ schemaVersion: 2, config: sha256(Buffer.from(config)) });
-  return await commit(store, work, [layer], {
-    digest: sha256(Buffer.from(manifest)),
-    config: { env: [], workingDir: '/', user: '', entrypoint: [], cmd: [] },
-    layers: [layer.record],
-  });
+  const manifest = JSON.stringify({ schemaVersion: 2, config: sha256(Buffer.from(written)) });
+  return { digest: sha256(Buffer.from(manifest)), config, layers };
 }
 
 interface FreshLayer {

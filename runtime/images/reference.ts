@@ -17,6 +17,8 @@ export type Reference =
       readonly suite: string;
       /** Sorted, each once. */
       readonly packages: readonly string[];
+      /** Packages in a layer of their own over these; sorted, each once. */
+      readonly added: readonly string[];
     }
   | { readonly kind: 'local'; readonly name: string };
 
@@ -40,8 +42,8 @@ const packagePattern = /^[a-z0-9][a-z0-9+.-]{0,126}[a-z0-9+.]$/;
 const localPattern = /^[a-zA-Z0-9][a-zA-Z0-9._/:-]{0,254}$/;
 
 /**
- * Parses `[registry/]name[:tag][@digest]`, `bootstrap:SUITE[+package,…]`, or, when `isLocal` knows the text, the
- * name of an imported image. Throws ImageReferenceError.
+ * Parses `[registry/]name[:tag][@digest]`, `bootstrap:SUITE[+package,…][/package,…]`, or, when `isLocal` knows the
+ * text, the name of an imported image. Throws ImageReferenceError.
  */
 export function parseReference(text: string, isLocal: (name: string) => boolean): Reference {
   if (text.startsWith('bootstrap:')) return parseBootstrap(text);
@@ -60,22 +62,30 @@ export function parseLocalName(text: string): Extract<Reference, { kind: 'local'
 }
 
 function parseBootstrap(text: string): BootstrapReference {
-  const [suite = '', ...rest] = text.slice('bootstrap:'.length).split('+');
+  // `/` is in no name of a suite or package.
+  const [made = '', ...layers] = text.slice('bootstrap:'.length).split('/');
+  const [suite = '', ...rest] = made.split('+');
   if (!suitePattern.test(suite)) {
     throw new ImageReferenceError(
       `'${text}': '${suite}' is no suite name; write for example bootstrap:bookworm`,
     );
   }
   // `+` separates the suite from the packages and is also part of names such as g++.
-  const packages = rest.length > 0 ? rest.join('+').split(',') : [];
-  for (const name of packages) {
+  const packages = rest.length > 0 ? packageNames(text, rest.join('+')) : [];
+  const added = layers.length > 0 ? packageNames(text, layers.join('/')) : [];
+  return { kind: 'bootstrap', suite, packages, added: added.filter((name) => !packages.includes(name)) };
+}
+
+function packageNames(text: string, list: string): string[] {
+  const names = list.split(',');
+  for (const name of names) {
     if (!packagePattern.test(name)) {
       throw new ImageReferenceError(
         `'${text}': '${name}' is no package name; write for example bootstrap:bookworm+git,g++`,
       );
     }
   }
-  return { kind: 'bootstrap', suite, packages: [...new Set(packages)].sort() };
+  return [...new Set(names)].sort();
 }
 
 function parseRegistry(text: string): RegistryReference {
@@ -111,8 +121,9 @@ function parseRegistry(text: string): RegistryReference {
 export function canonical(reference: Reference): string {
   if (reference.kind === 'local') return `local:${reference.name}`;
   if (reference.kind === 'bootstrap') {
-    const packages = reference.packages.length > 0 ? `+${reference.packages.join(',')}` : '';
-    return `bootstrap:${reference.suite}${packages}`;
+    const { suite, packages, added } = reference;
+    const over = added.length > 0 ? `/${added.join(',')}` : '';
+    return `bootstrap:${suite}${packages.length > 0 ? `+${packages.join(',')}` : ''}${over}`;
   }
   const { registry, repository, tag, digest } = reference;
   return `${registry}/${repository}${digest ? `@${digest}` : `:${tag}`}`;

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
-import { bootstrapKey, bootstrapped } from './bootstrap-key.ts';
+import type { SandboxDriver } from '../sandbox.ts';
+import { baseOf, bootstrapped } from './bootstrap-key.ts';
 import { type Image, ImageError } from './image.ts';
 import type { Contain } from './layer.ts';
 import { layerDirectory, type StoreLayout, storeLayout, usedAt, useLock } from './layout.ts';
@@ -56,16 +57,26 @@ export interface ImageStore {
   prune(what?: Prunable, options?: { readonly progress?: Progress }): Promise<Removed>;
 }
 
-/** `contain` runs what handles strangers' data; its commands write below the given directory only. */
-export function imageStore(dataDir: string, { contain }: { readonly contain: Contain }): ImageStore {
+export interface StoreOptions {
+  /** Runs what handles strangers' data; its commands write below the given directory only. */
+  readonly contain: Contain;
+  /**
+   * Where packages are added to images; asked for when that is to be done, and may throw. Its sandboxes must take their
+   * layers from this data directory.
+   */
+  readonly sandboxes: () => SandboxDriver;
+}
+
+/** The image store of a data directory. */
+export function imageStore(dataDir: string, { contain, sandboxes }: StoreOptions): ImageStore {
   const layout = storeLayout(dataDir);
-  const store = { layout, contain };
+  const store = { layout, contain, sandboxes };
 
   const parse = (text: string) =>
     parseReference(text, (name) => readRef(layout, { kind: 'local', name }) !== undefined);
 
   const cached = (reference: Reference): ImageRecord | undefined => {
-    if (reference.kind === 'bootstrap') return bootstrapped(layout, reference, bootstrapKey(reference));
+    if (reference.kind === 'bootstrap') return bootstrapped(layout, reference);
     const ref = readRef(layout, reference);
     return ref && readImage(layout, ref.digest);
   };
@@ -75,8 +86,13 @@ export function imageStore(dataDir: string, { contain }: { readonly contain: Con
     const { pull, insecureRegistry = false, authFile, progress = silent } = options;
     if (reference.kind === 'local') throw new ImageError('its files are damaged; import it again');
     if (reference.kind === 'bootstrap') {
+      const how = pull === 'always' ? 'anew' : 'missing';
+      if (baseOf(reference)) {
+        const { addPackages } = await import('./packages.ts');
+        return await addPackages(store, reference, how, progress);
+      }
       const { bootstrapImage } = await import('./bootstrap.ts');
-      return await bootstrapImage(store, reference, pull === 'always' ? 'anew' : 'missing', progress);
+      return await bootstrapImage(store, reference, how, progress);
     }
     const { pullImage } = await import('./pull.ts');
     return await pullImage(store, reference, { insecure: insecureRegistry, authFile }, progress);
@@ -92,7 +108,10 @@ export function imageStore(dataDir: string, { contain }: { readonly contain: Con
     }
     const fresh = options.pull === 'always' && reference.kind !== 'local';
     const found = fresh ? undefined : cached(reference);
-    if (found) return used(text, found);
+    if (found) {
+      keepBase(reference);
+      return used(text, found);
+    }
     if (options.pull === 'never') {
       throw new ImageError(
         `image ${text} is not in the store; bring it in with \`cofferdam image pull ${text}\``,
@@ -107,15 +126,22 @@ export function imageStore(dataDir: string, { contain }: { readonly contain: Con
 
   /** The image as the caller gets it; its lock file's time says when that was. */
   const used = (ref: string, { digest, layers, config }: ImageRecord): Image => {
-    const lock = useLock(layout, digest);
-    writeFileSync(lock, '', { mode: 0o600 });
-    return {
-      ref,
-      digest,
-      config,
-      root: { layers: layers.map(({ id }) => layerDirectory(layout, id)), lock },
+    touch(digest);
+    const root = {
+      layers: layers.map(({ id }) => layerDirectory(layout, id)),
+      lock: useLock(layout, digest),
     };
+    return { ref, digest, config, root };
   };
+
+  /** Whoever uses an image with added packages wants others over the same base to share it. */
+  const keepBase = (reference: Reference) => {
+    const base = reference.kind === 'bootstrap' ? baseOf(reference) : undefined;
+    const ref = base && readRef(layout, base);
+    if (ref && readImage(layout, ref.digest)) touch(ref.digest);
+  };
+
+  const touch = (digest: string) => writeFileSync(useLock(layout, digest), '', { mode: 0o600 });
 
   return {
     resolve,

@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../command.ts';
+import type { SandboxDriver } from '../sandbox.ts';
 import type { Contain } from './layer.ts';
 import { type StoreLayout, storeLock } from './layout.ts';
 import { tryLock, withLock } from './lock.ts';
@@ -12,6 +13,8 @@ export type Progress = (line: string) => void;
 export interface Store {
   readonly layout: StoreLayout;
   readonly contain: Contain;
+  /** Throws when this machine cannot run any; those that it has read the layers of this store. */
+  readonly sandboxes: () => SandboxDriver;
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Image } from '../../runtime/images/image.ts';
 import { ImageReferenceError } from '../../runtime/images/reference.ts';
 import type { Prunable, Removed } from '../../runtime/images/removal.ts';
 import { type ImageStore, imageStore, type ListedImage } from '../../runtime/images/store.ts';
+import { openMachine } from '../../workers/machine.ts';
 import { loadConfig } from '../config.ts';
 import { UsageError } from '../usage.ts';
 import { size } from './format.ts';
@@ -23,7 +24,7 @@ export function command(): Command {
   image
     .command('pull <ref>')
     .description(
-      'bring an image in or up to date: [REGISTRY/]NAME[:TAG][@DIGEST] or bootstrap:SUITE[+PACKAGE,…]',
+      'bring an image in or up to date: [REGISTRY/]NAME[:TAG][@DIGEST] or bootstrap:SUITE[+PACKAGE,…][/PACKAGE,…]',
     )
     .option('--authfile <file>', 'registry credentials, as `skopeo login` or `docker login` writes them')
     .option('--insecure-registry', 'allow plain HTTP to a registry on this machine')
@@ -107,7 +108,9 @@ function time(text: string): number {
 /** A reference that is wrong is the caller's mistake; an image that cannot be had is not. */
 async function withStore<T>(work: (store: ImageStore) => T | Promise<T>): Promise<T> {
   try {
-    return await work(imageStore(loadConfig().dataDir, { contain: containBy(holderFile) }));
+    const { dataDir } = loadConfig();
+    const sandboxes = () => openMachine(dataDir).driver;
+    return await work(imageStore(dataDir, { contain: containBy(holderFile), sandboxes }));
   } catch (error) {
     throw error instanceof ImageReferenceError ? new UsageError(error.message, { cause: error }) : error;
   }

@@ -2,12 +2,13 @@ import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { run } from '../../../runtime/command.ts';
-import { mirrorLines, mmdebstrapCommand } from '../../../runtime/images/bootstrap.ts';
+import { mmdebstrapCommand } from '../../../runtime/images/bootstrap.ts';
 import { bootstrapKey } from '../../../runtime/images/bootstrap-key.ts';
+import { sourceLines } from '../../../runtime/images/package-sources.ts';
 import { parseReference } from '../../../runtime/images/reference.ts';
 import { imageStore } from '../../../runtime/images/store.ts';
 import { contents, newStore } from './fixture.ts';
-import { census, scratch, uncontained } from './unpacking.ts';
+import { census, scratch, storeOptions } from './unpacking.ts';
 
 function parse(text: string) {
   const reference = parseReference(text, () => false);
@@ -53,7 +54,7 @@ describe('the sources of a suite', () => {
   ].join('\n');
 
   it('are the machine’s own for it and its updates, each once, with their keys', () => {
-    expect(mirrorLines(targets, 'bookworm')).toEqual([
+    expect(sourceLines(targets, 'bookworm')).toEqual([
       'deb [signed-by=/usr/share/keyrings/k.gpg] http://mirror/debian/ bookworm main',
       'deb http://mirror/debian/ bookworm-updates main',
       'deb http://mirror/security/ bookworm-security main',
@@ -61,7 +62,7 @@ describe('the sources of a suite', () => {
   });
 
   it('are none for a suite that the machine does not know: mmdebstrap has defaults', () => {
-    expect(mirrorLines(targets, 'trixie')).toEqual([]);
+    expect(sourceLines(targets, 'trixie')).toEqual([]);
   });
 });
 
@@ -81,7 +82,7 @@ describe('bootstrapping', () => {
   it('makes a Debian root, once', async () => {
     using dir = scratch();
     const data = process.env['COFFERDAM_TEST_DATA'] ?? dir.path;
-    const store = imageStore(data, { contain: uncontained });
+    const store = imageStore(data, storeOptions);
     const lines: string[] = [];
     const [image, other] = await Promise.all(
       [1, 2].map(() => store.resolve('bootstrap:bookworm', { progress: (line) => lines.push(line) })),

@@ -7,7 +7,7 @@ import { containBy } from '../../../runtime/images/contain.ts';
 import { imageStore } from '../../../runtime/images/store.ts';
 import { layer } from './fixture.ts';
 import { writeLayout } from './image-builder.ts';
-import { census, scratch } from './unpacking.ts';
+import { census, scratch, storeOptions } from './unpacking.ts';
 
 const contain = containBy(holderFile);
 const sh = (script: string) => ({ file: 'sh', args: ['-c', script] });
@@ -38,7 +38,7 @@ it.each([
 it('images come in through it', async () => {
   using dir = scratch();
   writeLayout(join(dir.path, 'layout'), { layers: [layer('a')] });
-  const store = imageStore(join(dir.path, 'data'), { contain });
+  const store = imageStore(join(dir.path, 'data'), { ...storeOptions, contain });
   const image = await store.importImage('x', join(dir.path, 'layout'));
   expect(census(image.root.layers[0] ?? '')).toEqual(['etc', 'etc/a']);
 });

@@ -3,7 +3,7 @@ import { type ImageStore, imageStore } from '../../../runtime/images/store.ts';
 import { type Recipe, writeLayout } from './image-builder.ts';
 import { type Registry, startRegistry } from './registry.ts';
 import { directory, file, tar } from './tar-builder.ts';
-import { census, scratch, uncontained } from './unpacking.ts';
+import { census, scratch, storeOptions } from './unpacking.ts';
 
 /** A layer with one file, `etc/NAME`. */
 export const layer = (name: string): Buffer => tar([directory('etc'), file(`etc/${name}`, name)]);
@@ -18,7 +18,7 @@ let count = 0;
 /** A new, empty store below a directory. */
 export function newStore(dir: string): { readonly store: ImageStore; readonly data: string } {
   const data = join(dir, `data${count++}`);
-  return { data, store: imageStore(data, { contain: uncontained }) };
+  return { data, store: imageStore(data, storeOptions) };
 }
 
 export interface Published {

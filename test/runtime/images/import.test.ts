@@ -7,7 +7,7 @@ import { imageStore } from '../../../runtime/images/store.ts';
 import { contents, layer, newStore } from './fixture.ts';
 import { writeLayout } from './image-builder.ts';
 import { directory, file, tar } from './tar-builder.ts';
-import { census, scratch, uncontained } from './unpacking.ts';
+import { census, scratch, storeOptions } from './unpacking.ts';
 
 /** A layout with one image of two layers, and what is made of it by other programs. */
 async function archives(dir: string) {
@@ -209,7 +209,7 @@ it('an imported image whose files are gone has to be imported again', async () =
   writeFileSync(join(dir.path, 'rootfs.tar'), layer('a'));
   const image = await store.importImage('base', join(dir.path, 'rootfs.tar'));
   await run({ file: 'rm', args: ['-r', ...image.root.layers] });
-  await expect(imageStore(data, { contain: uncontained }).resolve('base')).rejects.toThrow(
+  await expect(imageStore(data, storeOptions).resolve('base')).rejects.toThrow(
     'image base: its files are damaged; import it again',
   );
   expect((await store.importImage('base', join(dir.path, 'rootfs.tar'))).digest).toBe(image.digest);

@@ -8,7 +8,7 @@ import { run, start } from '../../../runtime/command.ts';
 import { imageStore } from '../../../runtime/images/store.ts';
 import { contents, layer, newStore, publish, startFixture } from './fixture.ts';
 import { architecture, digestOf } from './image-builder.ts';
-import { census, uncontained } from './unpacking.ts';
+import { census, storeOptions } from './unpacking.ts';
 
 let fixture: Awaited<ReturnType<typeof startFixture>>;
 beforeAll(async () => {
@@ -176,7 +176,7 @@ describe('several processes', () => {
     for (const moment of moments) {
       rmSync(join(data, 'images', 'layers'), { recursive: true });
       const { file: program, args } = puller(data, ref);
-      imageStore(data, { contain: uncontained });
+      imageStore(data, storeOptions);
       const child = start({ file: program, args }, { stdio: ['ignore', 'pipe', 'inherit'] });
       child.stdout?.setEncoding('utf8').on('data', (text: string) => {
         if (text.includes(moment)) child.kill('SIGKILL');
@@ -242,7 +242,7 @@ describe('a damaged store', () => {
     const { store, data } = newStore(fixture.path);
     const before = await store.resolve(ref, here);
     damage(join(data, 'images'), digest, before.root.layers[1] ?? '');
-    const again = imageStore(data, { contain: uncontained });
+    const again = imageStore(data, storeOptions);
     const sent = fixture.registry.requests().length;
     const image = await again.resolve(ref, here);
     expect(image).toEqual(before);

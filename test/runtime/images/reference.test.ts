@@ -98,7 +98,19 @@ describe('a bootstrap reference', () => {
     ['bootstrap:bookworm+libstdc++6,g++-12', 'bookworm', ['g++-12', 'libstdc++6']],
     ['bootstrap:trixie+python3.13', 'trixie', ['python3.13']],
   ])('%s is %s with %j', (text, suite, packages) => {
-    expect(parse(text)).toEqual({ kind: 'bootstrap', suite, packages });
+    expect(parse(text)).toEqual({ kind: 'bootstrap', suite, packages, added: [] });
+  });
+
+  it.each([
+    ['bootstrap:bookworm/rpm', [], ['rpm']],
+    ['bootstrap:bookworm/rpm,g++,rpm', [], ['g++', 'rpm']],
+    ['bootstrap:bookworm+g++,git/rpm', ['g++', 'git'], ['rpm']],
+    ['bootstrap:bookworm+git/rpm,git', ['git'], ['rpm']],
+    ['bootstrap:bookworm+git/git', ['git'], []],
+  ])('%s adds to the packages %j in a layer of their own %j', (text, packages, added) => {
+    const reference = parse(text);
+    expect(reference).toEqual({ kind: 'bootstrap', suite: 'bookworm', packages, added });
+    expect(parse(canonical(reference))).toEqual(reference);
   });
 
   it('is the same image however its packages are ordered', () => {
@@ -128,7 +140,15 @@ describe('a bootstrap reference', () => {
     ['bootstrap:bookworm+/tmp/evil.deb'],
     ['bootstrap:bookworm+./evil.deb'],
     ['bootstrap:bookworm+git=1:2'],
-    ['bootstrap:bookworm+git/sid'],
+    ['bootstrap:bookworm/'],
+    ['bootstrap:bookworm+/git'],
+    ['bootstrap:bookworm+git/'],
+    ['bootstrap:bookworm/git,'],
+    ['bootstrap:bookworm/git/make'],
+    ['bootstrap:bookworm/./evil.deb'],
+    ['bootstrap:bookworm//tmp/evil.deb'],
+    ['bootstrap:bookworm/git-'],
+    ['bootstrap:bookworm/-y'],
     ['bootstrap:bookworm+git:arm64'],
     ['bootstrap:bookworm+?essential'],
     ['bootstrap:bookworm+~nlinux'],

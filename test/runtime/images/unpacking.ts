@@ -6,9 +6,18 @@ import { Readable } from 'node:stream';
 import type { Contain } from '../../../runtime/images/layer.ts';
 import { type UnpackedLayer, unpackLayer } from '../../../runtime/images/layer.ts';
 import type { LayerLimits } from '../../../runtime/images/layer-limits.ts';
+import type { StoreOptions } from '../../../runtime/images/store.ts';
 
 /** No containment: the tests show that nothing gets as far as needing it. */
-export const uncontained: Contain = (cwd, command) => ({ ...command, cwd });
+const uncontained: Contain = (cwd, command) => ({ ...command, cwd });
+
+/** Of a store that adds no packages. */
+export const storeOptions: StoreOptions = {
+  contain: uncontained,
+  sandboxes: () => {
+    throw new Error('this test runs no sandboxes');
+  },
+};
 
 /** A new directory that goes at the end of the scope. */
 export function scratch(): Disposable & { readonly path: string } {

@@ -4,7 +4,7 @@ import { run } from '../../../runtime/command.ts';
 import { imageStore } from '../../../runtime/images/store.ts';
 import { writeLayout } from './image-builder.ts';
 import { directory, type Entry, file, tar } from './tar-builder.ts';
-import { scratch, uncontained } from './unpacking.ts';
+import { scratch, storeOptions } from './unpacking.ts';
 
 /** What the kernel shows of the layers, bottom first: every path with the size of files; modes with `stat`. */
 async function merged(
@@ -22,7 +22,7 @@ async function merged(
 }
 
 async function imported(dir: string, layers: readonly (readonly Entry[])[]): Promise<readonly string[]> {
-  const store = imageStore(join(dir, 'data'), { contain: uncontained });
+  const store = imageStore(join(dir, 'data'), storeOptions);
   writeLayout(join(dir, 'layout'), { layers: layers.map(tar) });
   return (await store.importImage('x', join(dir, 'layout'))).root.layers;
 }
