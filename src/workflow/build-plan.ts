@@ -8,7 +8,7 @@ import type { BuildPlan } from './plan.ts';
 import { type Problem, WorkflowError } from './problem.ts';
 import type { WorkflowFile } from './schema.ts';
 import { readSharedEnvironment } from './environment.ts';
-import { checkShape } from './shape.ts';
+import { checkShape, takesTextAt } from './shape.ts';
 import { substitute } from './substitution.ts';
 import { type LeftOut, reportDependencies, selectWorkflows } from './workflows.ts';
 import { readDocument, workflowName, type WorkflowText } from './workflow-text.ts';
@@ -114,7 +114,7 @@ function draftsOf(source: Source, circumstances: BuildCircumstances | undefined)
     if (value === source.document.value) checked.set(value, file);
     return file;
   };
-  const template = createTemplate(source.document, source.warn);
+  const template = createTemplate(source.document, takesTextAt, source.warn);
   return combinations.flatMap((matrix) => draftOf(source, template, matrix, circumstances, fileOf) ?? []);
 }
 

@@ -46,43 +46,55 @@ const isKept = (path: readonly string[]): boolean =>
 interface Site {
   readonly path: readonly string[];
   readonly text: string;
+  /** Where no text may stand, what comes out is typed as if it had been written there. */
+  readonly becomes: 'text' | 'typed';
 }
 
 /**
  * Prepares a document for having its variables filled in, once for each combination of its matrix: `${NAME}` is replaced
- * in its values, never in its text, so that no value can add keys or steps. Plain scalars get a type anew (`parallel:
- * ${N}` is a number). Names that nobody knows become empty, as in Woodpecker, with a warning.
+ * in its values, never in its text, so that no value can add keys or steps. Where a number belongs it becomes one
+ * (`parallel: ${N}`); a branch called 1.0 stays a text. Names that nobody knows become empty, as in Woodpecker, with a
+ * warning.
+ *
+ * @param isText whether text may stand at a path
  */
 export function createTemplate(
   document: YamlDocument,
+  isText: (path: readonly string[]) => boolean,
   warn: (finding: Finding) => void,
 ): { fill(known: Known): Interpolated } {
-  const sites: Site[] = [];
-  collectSites(document.value, [], sites);
+  const texts: { readonly path: readonly string[]; readonly text: string }[] = [];
+  collectTexts(document.value, [], texts);
+  const sites = texts.map((site): Site => ({ ...site, becomes: isText(site.path) ? 'text' : 'typed' }));
   return {
     fill: (known) => {
       const changed = new Map<string, Scalar>();
       const fresh = new Set<unknown>();
       let value = document.value;
-      for (const { path, text } of sites) {
+      for (const { path, text, becomes } of sites) {
         const result = filled(text, path, known, warn);
         if (result === text) continue;
         const plain = document.scalar(path)?.plain ?? false;
         changed.set(path.join('\0'), { source: result, plain });
-        value = withValue(value, path, 0, plain ? typedScalar(result) : result, fresh);
+        const typed = plain && becomes === 'typed' ? typedScalar(result) : result;
+        value = withValue(value, path, 0, typed, fresh);
       }
       return { value, scalar: (path) => changed.get(path.join('\0')) ?? document.scalar(path) };
     },
   };
 }
 
-function collectSites(value: unknown, path: string[], sites: Site[]): void {
+function collectTexts(
+  value: unknown,
+  path: string[],
+  texts: { readonly path: readonly string[]; readonly text: string }[],
+): void {
   if (typeof value === 'string') {
-    if (value.includes('$')) sites.push({ path: [...path], text: value });
+    if (value.includes('$')) texts.push({ path: [...path], text: value });
   } else if (typeof value === 'object' && value !== null && !isKept(path)) {
     for (const [key, item] of Object.entries(value)) {
       path.push(key);
-      if (!isKept(path)) collectSites(item, path, sites);
+      if (!isKept(path)) collectTexts(item, path, texts);
       path.pop();
     }
   }

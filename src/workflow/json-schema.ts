@@ -46,6 +46,26 @@ export function faultsOf(root: Schema, value: unknown): Fault[] {
   return faults;
 }
 
+/** Whether text may stand at a path, as far as the schema says anything of that path. */
+export function takesText(root: Schema, path: readonly string[]): boolean {
+  let schemas: readonly Schema[] = [root];
+  for (const key of path) {
+    schemas = schemas
+      .flatMap((schema) => branchesOf(schema, root))
+      .flatMap(({ properties = {}, additionalProperties, items }) => {
+        const own = Object.hasOwn(properties, key) ? properties[key] : undefined;
+        return own ?? (additionalProperties || items) ?? [];
+      });
+  }
+  const ends = schemas.flatMap((schema) => branchesOf(schema, root));
+  return ends.length === 0 || ends.some(({ type }) => type === undefined || type === 'string');
+}
+
+function branchesOf(written: Schema, root: Schema): readonly Schema[] {
+  const schema = resolved(written, root);
+  return schema.anyOf ? schema.anyOf.flatMap((branch) => branchesOf(branch, root)) : [schema];
+}
+
 interface Check {
   readonly root: Schema;
   readonly path: string[];

@@ -1,5 +1,5 @@
 import { type Finding, labelOf } from './finding.ts';
-import { type Fault, faultsOf, type Schema } from './json-schema.ts';
+import { type Fault, faultsOf, type Schema, takesText } from './json-schema.ts';
 import { refusalOf } from './refusals.ts';
 import { type WorkflowFile, workflowSchema } from './schema.ts';
 import { suggest } from './suggest.ts';
@@ -14,6 +14,11 @@ export function checkShape(
   return isFile(value, faults)
     ? { kind: 'right', file: value }
     : { kind: 'wrong', findings: findingsOf(faults) };
+}
+
+/** Whether text may stand at a path of a workflow. */
+export function takesTextAt(path: readonly string[]): boolean {
+  return takesText(workflowSchema, path);
 }
 
 function isFile(_: unknown, faults: readonly Fault[]): _ is WorkflowFile {
