@@ -14,7 +14,7 @@ const little = 200;
 /** Of the short history each is in one page as well. */
 const projects = 8;
 const branches = 20;
-const fillMs = 180_000;
+const fillMs = 480_000;
 const day = 86_400_000;
 
 /** Lists and single builds with a long history, beside a short one; each sample is the p99 of 100 requests. */
