@@ -4,8 +4,9 @@ import type { Records } from './records.ts';
 /** How a branch fares, for people who look at its README. */
 export type BranchState = 'passing' | 'failing' | 'errored' | 'running' | 'unknown';
 
-/** Builds of a branch that are looked at: one that has more without a verdict is not known. */
-const mostLookedAt = 100;
+/** Most badges need one build; anybody may ask for them. A branch with more builds without a verdict is not known. */
+const pageSize = 10;
+const mostPages = 10;
 
 /**
  * The last verdict on a branch; when there is none yet, whether one is on its way. Canceled builds give none, and those of
@@ -16,13 +17,20 @@ export async function branchState(
   project: string,
   branch: string,
 ): Promise<BranchState> {
-  const { builds } = await records.list({ project, branch }, { limit: mostLookedAt });
-  const own = builds.filter(({ trigger }) => trigger.kind !== 'pull_request');
-  for (const build of own) {
-    const verdict = verdictOf(build);
-    if (verdict) return verdict;
+  let state: BranchState = 'unknown';
+  let cursor: string | undefined;
+  for (let pages = 0; pages < mostPages; pages++) {
+    const page = { limit: pageSize, ...(cursor !== undefined && { cursor }) };
+    const { builds, next } = await records.list({ project, branch }, page);
+    for (const build of builds.filter(({ trigger }) => trigger.kind !== 'pull_request')) {
+      const verdict = verdictOf(build);
+      if (verdict) return verdict;
+      if (build.status !== 'canceled') state = 'running';
+    }
+    if (next === undefined) break;
+    cursor = next;
   }
-  return own.some(({ status }) => status === 'queued' || status === 'running') ? 'running' : 'unknown';
+  return state;
 }
 
 function verdictOf({ status }: BuildRecord): 'passing' | 'failing' | 'errored' | undefined {

@@ -80,8 +80,9 @@ describe('the badge of a branch', () => {
     ['passing', ['passed', 'waiting']],
     ['passing', ['passed', 'pull']],
     ['unknown', ['canceled']],
+    ['failing', ['failed', ...Array.from({ length: 25 }, () => 'waiting')]],
   ] as const)('is %s after %j', async ([state, fates]) => {
-    const branch = `a/${fates.join('-')}`;
+    const branch = `a/${fates.join('-')}`.slice(0, 200);
     for (const fate of fates) await build('Acme/app', branch, fate);
     expect(await messageOf(branch)).toBe(state);
   });
