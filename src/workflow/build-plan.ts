@@ -115,7 +115,21 @@ function draftsOf(source: Source, circumstances: BuildCircumstances | undefined)
     return file;
   };
   const template = createTemplate(source.document, takesTextAt, source.warn);
-  return combinations.flatMap((matrix) => draftOf(source, template, matrix, circumstances, fileOf) ?? []);
+  const drafts = combinations.flatMap(
+    (matrix) => draftOf(source, template, matrix, circumstances, fileOf) ?? [],
+  );
+  return withOwnNames(drafts);
+}
+
+/** Long values of a matrix are cut in names: `ci (A=x…)`, `ci (A=x…) (2)`. */
+function withOwnNames(drafts: readonly WorkflowDraft[]): WorkflowDraft[] {
+  const counts = new Map<string, number>();
+  return drafts.map((draft) => {
+    const { name } = draft.plan;
+    const count = (counts.get(name) ?? 0) + 1;
+    counts.set(name, count);
+    return count === 1 ? draft : { ...draft, plan: { ...draft.plan, name: `${name} (${count})` } };
+  });
 }
 
 function draftOf(
