@@ -59,24 +59,28 @@ export async function installPackages(
 }
 
 async function install(container: Container, count: number, progress: Progress): Promise<void> {
-  const timer = setTimeout(() => container.kill(), timeoutMinutes * 60_000);
-  const lines: string[] = [''];
+  const deadline = AbortSignal.timeout(timeoutMinutes * 60_000);
+  const kill = () => container.kill();
+  deadline.addEventListener('abort', kill);
+  let lines: string[] = [];
+  let rest = '';
   let done = 0;
   let shown = 0;
-  const exit = await container.run(shell(installScript), (chunk) => {
-    const [first = '', ...others] = chunk.toString('utf8').split('\n');
-    lines.push(((lines.pop() ?? '') + first).slice(-500), ...others);
-    done += others.filter((line) => line.startsWith('Setting up ')).length;
-    lines.splice(0, lines.length - keptLines);
+  const installing = container.run(shell(installScript), (chunk) => {
+    const whole = (rest + chunk.toString('utf8')).split('\n');
+    rest = (whole.pop() ?? '').slice(-500);
+    done += whole.filter((line) => line.startsWith('Setting up ')).length;
+    lines = [...lines, ...whole].slice(-keptLines);
     if (done < shown + Math.max(10, count / 10)) return;
     shown = done;
     progress(`${done} of ${count} packages are installed`);
   });
-  clearTimeout(timer);
+  const exit = await installing.finally(() => deadline.removeEventListener('abort', kill));
   if (exit.reason === 'exit' && exit.code === 0) return;
   for (const line of lines) progress(line);
   const error = /^(?:dpkg: error .*:\n .*|dpkg: error .*|E: .*)$/m.exec(lines.join('\n'))?.[0];
-  throw new ImageError(`the packages cannot be installed: ${error?.replace('\n', '') ?? endOf(exit)}`);
+  const why = deadline.aborted ? `not within ${timeoutMinutes} minutes` : error?.replace('\n', '');
+  throw new ImageError(`the packages cannot be installed: ${why ?? endOf(exit)}`);
 }
 
 async function pack(container: Container, sink: Sink): Promise<void> {
@@ -107,7 +111,7 @@ const functions = `
   list() {
     skip=
     for path in $(cut -d ' ' -f 5 /proc/self/mountinfo) /run /tmp /var/tmp \\
-      /etc/hostname /etc/hosts /etc/resolv.conf /var/cache/apt /var/lib/apt/lists \\
+      /var/cache/apt /var/lib/apt/lists \\
       /var/log/apt /var/log/dpkg.log /var/log/alternatives.log; do
       [ "$path" = / ] || skip="$skip -path $path -prune -o"
     done

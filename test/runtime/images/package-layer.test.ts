@@ -129,6 +129,14 @@ b'`,
     ).toBe('first install ok installed\nsecond install ok installed\n');
   });
 
+  it('tell how far they are', async () => {
+    const packages = Array.from({ length: 21 }, (_, at) => ({ name: `many${at}` }));
+    const { lines } = await install(...packages);
+    expect(lines[0]).toBe('installing 21 packages');
+    expect(lines[1]).toMatch(/^[12][0-9] of 21 packages are installed$/);
+    expect(lines.at(-1)).toBe('making a layer of them');
+  });
+
   it('may remove and replace what the image has', async () => {
     const { image } = await install({
       name: 'remover',
