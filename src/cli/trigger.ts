@@ -15,10 +15,10 @@ function happening(trigger: Trigger): string {
       return `tag ${trigger.tag}`;
     case 'cron':
       return `cron ${trigger.name} on ${trigger.branch}`;
-    case 'pull_request': {
-      const { number, from, sourceBranch, targetBranch } = trigger.pullRequest;
-      const source = from.kind === 'fork' ? `${sourceBranch} of a fork` : sourceBranch;
-      return `pull request ${number}, ${source} into ${targetBranch}`;
-    }
+    case 'pull_request':
+      break;
   }
+  const { number, from, sourceBranch, targetBranch } = trigger.pullRequest;
+  const source = from.kind === 'fork' ? `${sourceBranch} of a fork` : sourceBranch;
+  return `pull request ${number}, ${source} into ${targetBranch}`;
 }
