@@ -57,8 +57,8 @@ export interface Workspace {
 /** What a build can reach beside itself; see docs/security.md. */
 export type Network =
   | { readonly kind: 'none' }
-  /** The internet, but nothing of this machine, and nothing private. */
-  | { readonly kind: 'egress' }
+  /** The internet, but nothing of this machine, and nothing private. `otherwise`: where the machine cannot do that. */
+  | { readonly kind: 'egress'; readonly otherwise?: 'none' }
   /**
    * Servers by their names alone, over HTTP and TLS: `name`, `*.name` for any name below, with `:port` for another port
    * than 80 and 443. Names are compared without regard to case.

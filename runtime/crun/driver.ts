@@ -83,7 +83,6 @@ export function crunDriver(options: CrunOptions): SandboxDriver {
       check(spec);
       const disk = chooseDisk(spec.limits, disks);
       const plan = cgroupPlan(cgroups, spec.id, spec.limits);
-      const network = networks.of(spec.network ?? { kind: 'none' }, spec.notice ?? (() => {}));
       return crunSandbox(spec, {
         cgroups,
         layersDir: options.layersDir,
@@ -94,8 +93,8 @@ export function crunDriver(options: CrunOptions): SandboxDriver {
         },
         prepared: [prepareDisk(disk, spec.limits), spawner.ready()].filter((work) => work !== undefined),
         connect: () => spawner.connect(),
-        holder: holderCommand(options, { mount, slots }, spec, disk, plan, network?.options),
-        network,
+        holder: holderCommand(options, { mount, slots }, spec, disk, plan),
+        network: networks.of(spec.network ?? { kind: 'none' }, spec.notice ?? (() => {})),
       });
     },
   };
@@ -115,7 +114,6 @@ export function holderCommand(
   spec: SandboxSpec,
   disk: Disk,
   cgroups: CgroupPlan,
-  network: readonly string[] = [],
 ): ToolCommand {
   return {
     file: options.holder,
@@ -134,7 +132,6 @@ export function holderCommand(
       ...cgroups.directories.map((path) => ['--cgroup', path]),
       ...cgroups.settings.map(([file, value]) => ['--set', file, value]),
       ...cgroups.join.map((file) => ['--join', file]),
-      network,
     ].flat(),
     env: {},
   };

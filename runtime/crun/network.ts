@@ -2,7 +2,7 @@ import { type Network, SandboxError } from '../sandbox.ts';
 import { allowList } from './network/allow-list.ts';
 import { listenForNames } from './network/name-server.ts';
 import { egressNames, proxyNames } from './network/names.ts';
-import { gatewayOf, placeOf } from './network/place.ts';
+import { gatewayOf, type Place, placeOf } from './network/place.ts';
 import { startProxy } from './network/proxy.ts';
 import { createReach, type Exception } from './network/ranges.ts';
 import { createConnect } from './network/remote.ts';
@@ -19,17 +19,21 @@ export interface NetworkOptions {
 
 /** The way out of one sandbox. */
 export interface SandboxNetwork {
-  /** Options of the holder (runtime/crun/holder/open.c). */
-  readonly options: readonly string[];
+  /** Options of the holder (runtime/crun/holder/open.c); none: it is as good as no network. Rejects with SandboxError. */
+  readonly options: Promise<readonly string[]>;
   /** Serves the sandbox, whose link has this number. Until it resolves, nothing of the build may run. Throws SandboxError. */
   open(number: number): Promise<void>;
   close(): void;
 }
 
 export interface Networks {
-  /** Undefined: there is nothing but the loopback. Throws SandboxError where no addresses are free. */
+  /** Undefined: there is nothing but the loopback. */
   of(network: Network, notice: (line: string) => void): SandboxNetwork | undefined;
 }
+
+type Asked = Exclude<Network, { readonly kind: 'none' }>;
+
+const crowded = 'this machine has routes to all private networks that they could be in';
 
 /** How often the firewall is looked for while builds run. */
 const watchMs = 5_000;
@@ -57,18 +61,28 @@ export function createNetworks(options: NetworkOptions): Networks {
     }
   };
 
+  /** The firewall first, where a build would rather do without. */
+  const place = async (network: Asked, notice: (line: string) => void): Promise<Place | undefined> => {
+    const found = placeOf(network.kind);
+    try {
+      if (!found) throw new SandboxError('open', `builds can have no network here: ${crowded}`);
+      if (network.kind === 'egress' && network.otherwise === 'none') await table.ensure();
+      return found;
+    } catch (error) {
+      if (!(error instanceof SandboxError && network.kind === 'egress' && network.otherwise === 'none'))
+        throw error;
+      notice(`network: none, as ${error.message}`);
+      return undefined;
+    }
+  };
+
   return {
     of: (network, tell) => {
       if (network.kind === 'none') return undefined;
-      const place = placeOf(network.kind);
-      if (!place) {
-        throw new SandboxError(
-          'open',
-          'builds can have no network: this machine has routes to all private networks that they could be in',
-        );
-      }
-      const allow = network.kind === 'allow' ? allowList(network.hosts) : undefined;
       const notice = once(tell);
+      const placed = place(network, notice);
+      placed.catch(() => {});
+      const allow = network.kind === 'allow' ? allowList(network.hosts) : undefined;
       const services: { close(): void }[] = [];
       let state: 'new' | 'open' | 'closed' = 'new';
 
@@ -93,12 +107,13 @@ export function createNetworks(options: NetworkOptions): Networks {
       };
 
       return {
-        options: ['--link', place.link, place.ipv4, place.ipv6 ?? ''],
+        options: placed.then((found) => (found ? ['--link', found.link, found.ipv4, found.ipv6 ?? ''] : [])),
         open: async (number) => {
-          if (state === 'closed') return;
+          const found = await placed;
+          if (!found || state === 'closed') return;
           state = 'open';
           watching(1);
-          const gateway = gatewayOf(place, number);
+          const gateway = gatewayOf(found, number);
           const [made, served] = await Promise.allSettled([table.ensure(), serve(gateway)]);
           if (made.status === 'rejected') throw made.reason;
           if (served.status === 'fulfilled') return;

@@ -40,7 +40,7 @@ export interface SandboxParts {
   /** A stream to a new holder. */
   readonly connect: () => Socket;
   readonly holder: ToolCommand;
-  /** Undefined: the loopback alone. */
+  /** Undefined: the loopback alone. What it asks of the holder comes when that is started. */
   readonly network: SandboxNetwork | undefined;
 }
 
@@ -113,9 +113,11 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
     holder?.close();
   };
 
-  const start = () => {
+  const start = (link: readonly string[]) => {
     if (state !== 'open') return gone.resolve();
-    holder = startHolder(parts.connect(), parts.holder, {
+    if (link.length === 0) network = 'open';
+    const command = { ...parts.holder, args: [...parts.holder.args, ...link] };
+    holder = startHolder(parts.connect(), command, {
       output: (id, chunk) => running.get(id)?.sink(chunk),
       end: (id, end) => {
         diskPeakBytes = Math.max(diskPeakBytes, end.diskPeakBytes);
@@ -141,13 +143,17 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
   };
 
   const hidden = spec.workspace.hidden.map(inside);
-  if (parts.prepared.length > 0) {
-    Promise.all(parts.prepared).then(start, (error: unknown) => {
-      const message = `cannot make the disk of the sandbox: ${messageOf(error)}`;
-      fail(error instanceof SandboxError ? error : new SandboxError('open', message, { cause: error }));
-      gone.resolve();
-    });
-  } else start();
+  if (parts.network || parts.prepared.length > 0) {
+    const link = parts.network?.options ?? [];
+    Promise.all([link, ...parts.prepared]).then(
+      ([options]) => start(options),
+      (error: unknown) => {
+        const message = `cannot make the disk of the sandbox: ${messageOf(error)}`;
+        fail(error instanceof SandboxError ? error : new SandboxError('open', message, { cause: error }));
+        gone.resolve();
+      },
+    );
+  } else start([]);
   if (hidden.length > 0) send('hide', ...hidden);
   for (const { path, lock = '', layers } of spec.volumes ?? []) send('volume', path, lock, ...layers);
 

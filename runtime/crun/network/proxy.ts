@@ -63,8 +63,9 @@ export async function startProxy(options: ProxyOptions): Promise<{ close(): void
 
 /** What is done with the connections to a port. */
 function serverOf(port: number, { allow, connect, notice }: ProxyOptions): (socket: Socket) => void {
-  const deny = (name: string, why: string) => {
-    const line = `denied ${written(name)}:${port} (${why})`;
+  const deny = (name: string | undefined, why: string) => {
+    const server = name === undefined ? `port ${port}` : `${written(name)}:${port}`;
+    const line = `denied ${server} (${why})`;
     notice(`network: ${line}`);
     return new Denied(`cofferdam: ${line}`);
   };
@@ -83,7 +84,7 @@ function serverOf(port: number, { allow, connect, notice }: ProxyOptions): (sock
   const http = httpProxy(admit);
 
   const tls = async (socket: Socket, hello: { serverName: string | undefined; encrypted: boolean }) => {
-    if (hello.serverName === undefined) throw deny('a server without a name', 'TLS must tell the name');
+    if (hello.serverName === undefined) throw deny(undefined, 'TLS without a server name');
     if (hello.encrypted)
       throw deny(hello.serverName, 'its ClientHello is encrypted, so the name may be another');
     splice(socket, await admit(hello.serverName));

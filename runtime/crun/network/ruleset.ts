@@ -17,6 +17,19 @@ export const ports = {
 /** Connections that the builds of one link may have at one time: the machine has one table for those of all. */
 const maxConnections = 8192;
 
+/** What is refused, by why. */
+const counters = [
+  'spoofed',
+  'to_host',
+  'to_build',
+  'to_private',
+  'not_allowed',
+  'too_many',
+  'invalid',
+  'from_outside',
+  'guarded',
+] as const;
+
 export interface RulesetOptions {
   readonly exceptions: readonly Exception[];
   /** Interfaces that forward for builds alone. */
@@ -43,6 +56,12 @@ export function ruleset({ exceptions, guarded }: RulesetOptions): Ruleset {
   set connections { type ifname; size 65535; flags dynamic; }
 ${counters.map((name) => `  counter ${name} { }`).join('\n')}
 
+  # At once, so that builds fail and do not wait. The kernel sends few ICMP errors a second, and any number of resets.
+  chain refuse {
+    meta l4proto tcp reject with tcp reset
+    reject with icmpx admin-prohibited
+  }
+
   # Nobody speaks in another's name.
   chain source {
     type filter hook prerouting priority raw;
@@ -67,7 +86,7 @@ ${counters.map((name) => `  counter ${name} { }`).join('\n')}
     iifname "${allow}*" fib daddr . iif type local tcp dport { ${ports.http}, ${ports.tls} } accept
     iifname "${egress}*" meta l4proto { tcp, udp } ip daddr . th dport @exceptions4 accept
     iifname "${egress}*" meta l4proto { tcp, udp } ip6 daddr . th dport @exceptions6 accept
-    counter name to_host reject with icmpx admin-prohibited
+    counter name to_host goto refuse
   }
 
   chain forward {
@@ -79,18 +98,18 @@ ${counters.map((name) => `  counter ${name} { }`).join('\n')}
   }
 
   chain from_build {
-    iifname != "${egress}*" counter name not_allowed reject with icmpx admin-prohibited
-    oifname ${any} counter name to_build reject with icmpx admin-prohibited
+    iifname != "${egress}*" counter name not_allowed goto refuse
+    oifname ${any} counter name to_build goto refuse
     ct state established,related accept
     ct state invalid counter name invalid drop
     add @connections { iifname ct count over ${maxConnections} } counter name too_many drop
     meta l4proto { tcp, udp } ip daddr . th dport @exceptions4 accept
     meta l4proto { tcp, udp } ip6 daddr . th dport @exceptions6 accept
-    ip daddr @blocked4 counter name to_private reject with icmpx admin-prohibited
-    ip6 daddr != ${publicIPv6} counter name to_private reject with icmpx admin-prohibited
-    ip6 daddr @blocked6 counter name to_private reject with icmpx admin-prohibited
+    ip daddr @blocked4 counter name to_private goto refuse
+    ip6 daddr != ${publicIPv6} counter name to_private goto refuse
+    ip6 daddr @blocked6 counter name to_private goto refuse
     meta l4proto { tcp, udp, icmp, icmpv6 } accept
-    counter name not_allowed reject with icmpx admin-prohibited
+    counter name not_allowed goto refuse
   }
 
   chain to_build {
@@ -110,19 +129,6 @@ ${counters.map((name) => `  counter ${name} { }`).join('\n')}
     mark,
   };
 }
-
-/** What is refused, by why. */
-export const counters = [
-  'spoofed',
-  'to_host',
-  'to_build',
-  'to_private',
-  'not_allowed',
-  'too_many',
-  'invalid',
-  'from_outside',
-  'guarded',
-] as const;
 
 function exceptionsOf(exceptions: readonly Exception[], family: 4 | 6): string[] {
   return exceptions

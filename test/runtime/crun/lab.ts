@@ -47,6 +47,8 @@ export interface Lab extends AsyncDisposable {
     limits?: Partial<Limits>;
     workspace?: Partial<Workspace>;
     volumes?: SandboxSpec['volumes'];
+    network?: SandboxSpec['network'];
+    notice?: SandboxSpec['notice'];
   }): Sandbox;
 }
 
@@ -63,12 +65,14 @@ export function lab(options: Partial<CrunOptions> = {}): Lab {
     dataDir,
     scratch,
     driver,
-    open: ({ limits, workspace, volumes } = {}) => {
+    open: ({ limits, workspace, volumes, network, notice } = {}) => {
       const sandbox = driver.open({
         id: `${basename(dataDir)}-${process.pid}-${opened++}`,
         limits: { ...smallLimits, ...limits },
         workspace: { path: '/workspace', sources: [], hidden: [], ...workspace },
         ...(volumes && { volumes }),
+        ...(network && { network }),
+        ...(notice && { notice }),
       });
       sandboxes.push(sandbox);
       return sandbox;
