@@ -7,6 +7,7 @@ import { type Dependency, readDependencies } from './dependency.ts';
 import type { Reading } from './finding.ts';
 import { type Combination, labelOf } from './matrix.ts';
 import { defaultTimeoutMs, type Network, type Plan, planDefaults, type PlanStep } from './plan.ts';
+import { withPackages } from './packages.ts';
 import { readLimits } from './resources.ts';
 import type { WorkflowFile } from './schema.ts';
 import { readServices } from './services.ts';
@@ -33,7 +34,8 @@ export function assemble(
 ): WorkflowDraft {
   const { report } = surroundings;
   const workspace = readWorkspace(file.workspace, surroundings);
-  const steps = readSteps(file, circumstances, surroundings);
+  const image = withPackages(file.image, file.packages, ['packages'], surroundings);
+  const steps = readSteps(file.steps, image, circumstances, surroundings);
   if (file.clone !== undefined) readClone(file.clone, surroundings);
   const label = labelOf(matrix);
   return {
@@ -42,7 +44,7 @@ export function assemble(
       file: fileName,
       matrix,
       when: readRunsOn(file, circumstances, surroundings),
-      image: steps.some(({ container }) => container.kind === 'shared') ? file.image : undefined,
+      image: steps.some(({ container }) => container.kind === 'shared') ? image : undefined,
       services: readServices(file.services ?? [], circumstances, surroundings),
       caches: readCaches(file.caches ?? [], workspace, surroundings),
       timeoutMs:

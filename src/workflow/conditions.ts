@@ -168,7 +168,8 @@ function combination(wanted: ConditionFile['matrix']): Condition | undefined {
 
 type Matrix = NonNullable<ConditionFile['matrix']>;
 
-function isSplit(
+/** Whether it says what to include and exclude, rather than values. */
+export function isSplit(
   matrix: Matrix,
 ): matrix is Exclude<Matrix, Readonly<Record<string, string | number | boolean>>> {
   return Object.values(matrix).every((value) => typeof value === 'object');

@@ -54,7 +54,7 @@ export function takesText(root: Schema, path: readonly string[]): boolean {
       .flatMap((schema) => branchesOf(schema, root))
       .flatMap(({ properties = {}, additionalProperties, items }) => {
         const own = Object.hasOwn(properties, key) ? properties[key] : undefined;
-        return own ?? (additionalProperties || items) ?? [];
+        return own ?? (additionalProperties || (/^\d+$/.test(key) ? items : undefined)) ?? [];
       });
   }
   const ends = schemas.flatMap((schema) => branchesOf(schema, root));

@@ -63,7 +63,8 @@ function read(item: unknown, path: readonly string[], document: YamlDocument): C
 }
 
 function textOf(value: unknown, path: readonly string[], document: YamlDocument): string {
-  return typeof value === 'string' ? value : (document.scalar(path)?.source ?? String(value));
+  // Where it is no scalar, the schema tells.
+  return typeof value === 'string' ? value : (document.scalar(path)?.source ?? '');
 }
 
 function reportRepeated(

@@ -2,7 +2,7 @@ import type { XStatic } from 'typebox/schema';
 import { environment } from './environment-schema.ts';
 import { serviceSchema } from './service-schema.ts';
 import { stepSchema } from './step-schema.ts';
-import { artifacts, dependencies, duration, flag, globs, image, name, path, size } from './value-schema.ts';
+import { artifacts, dependencies, duration, flag, globs, image, name, packages, path, size } from './value-schema.ts';
 import { workflowWhenSchema } from './when-schema.ts';
 
 /**
@@ -151,6 +151,7 @@ export const workflowSchema = {
   properties: {
     $schema: { type: 'string', title: 'URL', description: 'For editors; has no effect.' },
     image,
+    packages,
     steps: {
       anyOf: [
         { type: 'array', items: steps, minItems: 1, maxItems: 1000 },

@@ -1,6 +1,6 @@
 import { settings, stepEnvironment } from './environment-schema.ts';
 import { directory, entrypoint, privileged, pull } from './step-schema.ts';
-import { commands, duration, image, words } from './value-schema.ts';
+import { commands, duration, image, packages, words } from './value-schema.ts';
 import { stepWhenSchema } from './when-schema.ts';
 
 /** The shape of a service; plain data, as schema.ts says why. */
@@ -66,6 +66,7 @@ export const serviceSchema = {
       maxLength: 63,
     },
     image,
+    packages,
     commands,
     entrypoint,
     settings,

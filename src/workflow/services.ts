@@ -1,5 +1,6 @@
 import type { Circumstances } from './conditions.ts';
 import { readContainer, type Surroundings } from './container.ts';
+import { withPackages } from './packages.ts';
 import type { PlanService } from './plan.ts';
 import { readReadiness } from './readiness.ts';
 import type { WorkflowFile } from './schema.ts';
@@ -44,7 +45,8 @@ export function readServices(
     const { commandText, ...contents } = readContainer(file, `service '${name}'`, path, {}, surroundings);
     const ready = readReadiness(file.ready, [...path, 'ready'], commandText, surroundings);
     const when = readWhen(file.when, [...path, 'when'], circumstances, surroundings);
-    if (when.length === 0) return [];
-    return [{ name, image: file.image, ...contents, ready, onFailure: file.failure ?? 'fail' }];
+    const image = withPackages(file.image, file.packages, [...path, 'packages'], surroundings);
+    if (when.length === 0 || image === undefined) return [];
+    return [{ name, image, ...contents, ready, onFailure: file.failure ?? 'fail' }];
   });
 }

@@ -25,20 +25,20 @@ function isFile(_: unknown, faults: readonly Fault[]): _ is WorkflowFile {
   return faults.length === 0;
 }
 
+/** Suggestions cost time, and no more problems are shown. */
+const mostSuggestions = 100;
+
 /** A required key is not called missing too where another was written for it. */
 function findingsOf(faults: readonly Fault[]): Finding[] {
-  const written = new Set(
-    faults.flatMap((fault) => {
-      const meant = fault.kind === 'unknown-key' ? meantBy(fault) : undefined;
-      return meant === undefined ? [] : [[...fault.path.slice(0, -1), meant].join('\0')];
-    }),
-  );
+  const unknown = faults.filter(({ kind }) => kind === 'unknown-key').slice(0, mostSuggestions);
+  const meant = new Map(unknown.map((fault) => [fault, meantBy(fault)]));
+  const written = new Set([...meant].map(([{ path }, key]) => [...path.slice(0, -1), key].join('\0')));
   return faults
     .filter((fault) => fault.kind !== 'missing-key' || !written.has([...fault.path, fault.key].join('\0')))
-    .map(findingOf);
+    .map((fault) => findingOf(fault, meant.get(fault)));
 }
 
-function findingOf(fault: Fault): Finding {
+function findingOf(fault: Fault, meant: string | undefined): Finding {
   const { path, value, schema } = fault;
   const what = labelOf(path);
   const about = (message: string, hint?: string): Finding => {
@@ -48,7 +48,7 @@ function findingOf(fault: Fault): Finding {
     case 'missing-key':
       return about(`${what} has no '${fault.key}'`);
     case 'unknown-key':
-      return unknownKey(fault);
+      return unknownKey(fault, meant);
     case 'bad-key':
       return { path, part: 'key', message: `${shown(value)} must be ${phrase(schema.title)}` };
     case 'empty':
@@ -69,12 +69,10 @@ function findingOf(fault: Fault): Finding {
   }
 }
 
-function unknownKey(fault: Fault): Finding {
-  const { path, schema } = fault;
+function unknownKey({ path, schema }: Fault, meant: string | undefined): Finding {
   const key = path.at(-1) ?? '';
   const refusal = refusalOf(schema.title ?? '', key);
   if (refusal !== undefined) return { path, part: 'key', message: `'${key}' is refused: ${refusal}` };
-  const meant = meantBy(fault);
   const known = Object.entries(schema.properties ?? {});
   const told = known.flatMap(([name, { description = '' }]) =>
     /^(Another name|The old name|Only false|For editors)/.test(description) ? [] : [name],

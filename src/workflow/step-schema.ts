@@ -7,6 +7,7 @@ import {
   flag,
   image,
   name,
+  packages,
   path,
   words,
 } from './value-schema.ts';
@@ -45,6 +46,7 @@ export const stepSchema = {
   properties: {
     name,
     image,
+    packages,
     commands,
     script: { ...commands, description: 'Another name of `commands`.' },
     entrypoint,

@@ -2,6 +2,7 @@ import { readArtifacts } from './artifacts.ts';
 import type { Circumstances } from './conditions.ts';
 import { readContainer, type Surroundings } from './container.ts';
 import { type Dependency, readDependencies } from './dependency.ts';
+import { withPackages } from './packages.ts';
 import type { PlanStep } from './plan.ts';
 import type { StepFile } from './schema.ts';
 import { readTimeout } from './timeout.ts';
@@ -42,7 +43,7 @@ export function readStep(
   return {
     step: {
       name,
-      container: containerOf(file.image, image, detached || contents.secrets.length > 0),
+      container: containerOf(file, image, detached || contents.secrets.length > 0, path, surroundings),
       ...contents,
       mode: detached ? 'detached' : 'foreground',
       ...(file.timeout !== undefined && {
@@ -60,12 +61,16 @@ export function readStep(
 /**
  * A step with secrets does not share a container: what another step left running could read its environment, and a
  * later one what it wrote to the home directory. One in the background does not either: it ends with its container.
+ * Nor does one with packages, which the others have not asked for.
  */
 function containerOf(
-  own: string | undefined,
+  file: StepFile,
   shared: string | undefined,
   alone: boolean,
+  path: readonly string[],
+  surroundings: Surroundings,
 ): PlanStep['container'] {
-  const image = own ?? (alone ? shared : undefined);
+  const base = file.image ?? (alone || file.packages !== undefined ? shared : undefined);
+  const image = withPackages(base, file.packages, [...path, 'packages'], surroundings);
   return image === undefined ? { kind: 'shared' } : { kind: 'own', image };
 }

@@ -5,17 +5,22 @@ import type { PlanStep } from './plan.ts';
 import type { StepFile, WorkflowFile } from './schema.ts';
 import { readStep, type StepDraft } from './step.ts';
 
-/** The steps of a workflow that run in this build, with what each waits for resolved. */
+/**
+ * The steps of a workflow that run in this build, with what each waits for resolved.
+ *
+ * @param image of steps without one of their own
+ */
 export function readSteps(
-  file: Pick<WorkflowFile, 'steps' | 'image'>,
+  steps: WorkflowFile['steps'],
+  image: string | undefined,
   circumstances: Circumstances | undefined,
   surroundings: Surroundings,
 ): PlanStep[] {
-  const places = placesOf(file.steps);
+  const places = placesOf(steps);
   const isGraph = places.some(({ step }) => step.depends_on !== undefined || step.needs !== undefined);
   const named = isGraph ? withReportedDoubles(places, surroundings) : withNumberedDoubles(places);
   const drafts = named.map(({ step, name, path }) =>
-    readStep(step, name, path, file.image, circumstances, surroundings),
+    readStep(step, name, path, image, circumstances, surroundings),
   );
   const present = drafts.filter(({ step }) => step.when.length > 0);
   reportUnknown(drafts, surroundings);

@@ -9,6 +9,21 @@ export const image = {
   maxLength: 1024,
 } as const;
 
+export const packages = {
+  type: 'array',
+  title: 'list of Debian packages',
+  description: 'Added to a bootstrap: image, in a layer of their own.',
+  items: {
+    type: 'string',
+    title: 'name of a Debian package',
+    examples: ['git'],
+    // Debian policy 5.6.1; at the end, apt reads - as "remove".
+    pattern: '^[a-z0-9][a-z0-9+.-]{0,126}[a-z0-9+.]$',
+  },
+  minItems: 1,
+  maxItems: 256,
+} as const;
+
 export const name = {
   type: 'string',
   title: 'name',

@@ -61,6 +61,12 @@ describe('a workflow runs for each combination of its matrix', () => {
     expect(second).toMatch(/^ci \(A=x{59}…\) \(2\)$/);
   });
 
+  test('conditions compare its values as they are written', () => {
+    const file =
+      'matrix: { GO: [1.1, 1.10] }\nsteps: [{ image: a }, { image: b, when: { matrix: { GO: 1.10 } } }]\n';
+    expect(workflowsOf({ ci: file }).map((plan) => plan.steps.length)).toEqual([1, 2]);
+  });
+
   test('what comes of it may differ: conditions, labels, dependencies', () => {
     const plans = workflowsOf({
       ci: {
