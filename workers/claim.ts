@@ -1,30 +1,26 @@
-import type { BuildRecord, Reason, WorkflowRecord } from '../src/build.ts';
-import { UsageError } from '../src/usage.ts';
-import { labelOf } from '../src/logs/label.ts';
+import type { BuildRecord, Reason } from '../src/build.ts';
 import type { LogWriter } from '../src/logs.ts';
 import type { Claim, Result } from '../src/queue/claim.ts';
 import type { Records } from '../src/records.ts';
-import { pageOf } from '../src/statuses/state.ts';
 import type { Storage } from '../src/storage/storage.ts';
-import { parseWorkflow } from '../src/workflow/parse.ts';
-import type { BuildPlan, Plan } from '../src/workflow/plan.ts';
-import { readWorkflow } from '../src/workflow/read.ts';
+import { UsageError } from '../src/usage.ts';
+import type { BuildPlan } from '../src/workflow/plan.ts';
 import { createAbort, unlessAborted } from './abort.ts';
 import { defaultArtifactCaps } from './artifacts.ts';
 import type { Budget } from './budget.ts';
-import { type BuildRequest, type BuildSource, runBuild } from './build.ts';
-import { type ClaimedSource, type ClaimedSources, workflowFile } from './claimed-source.ts';
-import type { BuildEvents } from './events.ts';
-import { type Grant, grantTo, type GrantTools } from './grants.ts';
+import { runBuild } from './build.ts';
+import { claimEvents } from './claim-events.ts';
+import { type ClaimedPlan, type ClaimedPlanTools, commitOf, planClaimed } from './claimed-plan.ts';
+import type { ClaimedSource, ClaimedSources } from './claimed-source.ts';
+import { hasLabels, labelsOf } from './labels.ts';
 import type { Machine } from './machine.ts';
-import { createProgress, type Progress } from './progress.ts';
+import { createProgress } from './progress.ts';
 import { SourceError } from './source.ts';
 import type { Stopping } from './stopping.ts';
 import { storageArtifacts } from './storage-artifacts.ts';
-import { recordOf } from './workflow.ts';
 
 /** What a worker runs its builds with. */
-export interface ClaimTools extends GrantTools {
+export interface ClaimTools extends ClaimedPlanTools {
   readonly machine: Machine;
   readonly storage: Storage;
   readonly records: Records;
@@ -33,8 +29,8 @@ export interface ClaimTools extends GrantTools {
   readonly openLog: (claim: Claim) => LogWriter;
   readonly logCapBytes: number;
   readonly stopping: Stopping;
-  /** Where users reach the service, without a slash at the end; undefined: nobody said. */
-  readonly publicUrl: string | undefined;
+  /** What this worker offers. */
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 /** Failures of the platform that another try, on another machine, may not have. */
@@ -52,19 +48,32 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
   const openLog = () => (opened ??= tools.openLog(claim));
   let record = claim.record;
   let source: ClaimedSource;
-  let grant: Grant;
+  let planned: ClaimedPlan;
+  let labels: Readonly<Record<string, string>> = {};
   try {
     source = await unlessAborted(stop, sourceOf(claim, stop, openLog, tools));
     // The next attempt, and whoever looks at this one, takes the commit that the ref had now.
     record = { ...record, source: { ...source.build.git, ...record.source } };
-    grant = await unlessAborted(stop, grantTo(spec, await planOf(claim, source), tools));
+    planned = await unlessAborted(stop, planClaimed(spec, record, source, tools));
+    if (planned.kind === 'build') labels = labelsOf(planned.grant.plan, spec.labels);
   } catch (error) {
     if (stop.aborted) return stopped();
     if (!opened) return refused(record, error);
     const { bytes } = await opened.close();
     return refused({ ...record, log: { ...record.log, bytes }, storage }, error);
   }
-  const plan: BuildPlan = { workflows: [grant.plan] };
+  if (planned.kind === 'nothing') {
+    const finishedAt = new Date().toISOString();
+    return {
+      kind: 'finished',
+      record: { ...record, status: 'passed', message: planned.message, finishedAt },
+    };
+  }
+  if (!hasLabels(tools.labels, labels)) {
+    return { kind: 'requeue', reason: 'its workflows ask for labels that this worker does not have', labels };
+  }
+  const { grant, about } = planned;
+  const { plan } = grant;
   const abort = createAbort();
   const log = openLog();
   // A stale fence shows at the next write of the log, and at the verdict.
@@ -81,13 +90,13 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
     [stopping.ending, onEnding],
   ]);
   try {
-    const events = eventsOf(record, plan, log, progress);
+    const events = claimEvents(record, plan, log, progress);
     for (const notice of grant.notices) events.warning(notice);
     const built = await runBuild(
       {
         plan,
         repo: record.source.repo,
-        about: aboutOf(claim, grant, tools),
+        about,
         secrets: grant.secrets,
         source: () => Promise.resolve({ ...source.build, git: commitOf(record) }),
         logCapBytes: tools.logCapBytes,
@@ -112,7 +121,7 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
     const cut = cutShort(claim, stopping, ended);
     if (cut?.kind === 'requeue') return cut;
     await log.close();
-    return cut ?? resultOf(ended);
+    return cut ?? resultOf(ended, plan);
   } finally {
     progress.stop();
     unlisten();
@@ -131,12 +140,6 @@ function sourceOf(
     void Promise.resolve(openLog().append('source', text)).catch(() => {});
   };
   return sources.of(spec, record.source.sha, { signal, progress });
-}
-
-async function planOf({ spec }: Claim, { workflows }: ClaimedSource): Promise<Plan> {
-  if (spec.workflow !== undefined) return parseWorkflow(spec.workflow, 'workflow.yaml');
-  if (workflows === undefined) throw new UsageError('a build without a source needs a workflow');
-  return readWorkflow(await workflowFile(workflows));
 }
 
 /** The build cannot begin: what was sent in is wrong, or is not to be had. */
@@ -179,73 +182,12 @@ function onAborts(listeners: readonly (readonly [AbortSignal, () => void])[]): (
   };
 }
 
-function resultOf(record: BuildRecord): Result {
-  const { status, reason, message = '' } = record;
-  if (status === 'errored' && reason && transient.includes(reason)) {
-    return { kind: 'infrastructure', record, reason, message };
-  }
-  return { kind: 'finished', record };
-}
-
-/** What the build is of, as far as whoever asked or the source told. */
-function commitOf({ source: { ref, sha } }: BuildRecord): BuildSource['git'] {
-  return { ...(ref !== undefined && { ref }), ...(sha !== undefined && { sha }) };
-}
-
-/** What the variables of a build tell of it. */
-function aboutOf(
-  { spec, record }: Claim,
-  { repository }: Grant,
-  { publicUrl }: ClaimTools,
-): BuildRequest['about'] {
-  return {
-    trigger: spec.trigger,
-    project: spec.project,
-    ...(record.number !== undefined && { number: record.number }),
-    ...(repository && { repository }),
-    ...(publicUrl !== undefined && { publicUrl, page: pageOf(spec.id, publicUrl) }),
-  };
-}
-
-/** What the build does, for those who follow it: the log, and the record at each change. */
-function eventsOf(record: BuildRecord, plan: BuildPlan, log: LogWriter, progress: Progress): BuildEvents {
-  const startedAt = new Date().toISOString();
-  const workflows = new Map<string, WorkflowRecord>(
-    plan.workflows.map((each) => [each.name, recordOf(each, 'queued')]),
-  );
-  const [first] = plan.workflows;
-  let label = labelOf({ workflow: first.name, step: first.steps[0].name });
-  const say = (text: string) => log.append(label, Buffer.from(`[cofferdam: ${text}]\n`));
-  const change = (changed: WorkflowRecord) => {
-    workflows.set(changed.name, changed);
-    progress.report({ ...record, status: 'running', startedAt, workflows: [...workflows.values()] });
-  };
-  const changeIn = (name: string, by: (workflow: WorkflowRecord) => WorkflowRecord) => {
-    const workflow = workflows.get(name);
-    if (workflow) change(by(workflow));
-  };
-  return {
-    progress: () => {},
-    // A log that cannot take a warning fails the next append too, which tells.
-    warning: (text) => void Promise.resolve(say(text)).catch(() => {}),
-    workflow: change,
-    step: (step, name) =>
-      changeIn(name, (workflow) => ({ ...workflow, steps: withChange(workflow.steps, step) })),
-    service: (service, name) =>
-      changeIn(name, (workflow) => ({ ...workflow, services: withChange(workflow.services ?? [], service) })),
-    chunk: (from, chunk) => {
-      label = from;
-      return log.append(from, chunk);
-    },
-    cutBegins: () => {},
-    cutEnds: (bytes) => {
-      log.mark(bytes);
-      return say(`${bytes} bytes of the log were cut here`);
-    },
-    artifact: () => {},
-  };
-}
-
-function withChange<Named extends { readonly name: string }>(all: readonly Named[], changed: Named): Named[] {
-  return all.map((each) => (each.name === changed.name ? changed : each));
+function resultOf(record: BuildRecord, { workflows }: BuildPlan): Result {
+  const { status, reason, message = '', attempts = [] } = record;
+  if (status !== 'errored' || !reason || !transient.includes(reason)) return { kind: 'finished', record };
+  const errored = record.workflows.filter((workflow) => workflow.status === 'errored');
+  const allowed = workflows.filter(({ name }) => errored.some((each) => each.name === name));
+  const most = Math.min(...allowed.map(({ retry }) => retry.max));
+  const failures = attempts.filter((attempt) => attempt.status === 'errored').length;
+  return failures < most ? { kind: 'infrastructure', record, reason, message } : { kind: 'finished', record };
 }

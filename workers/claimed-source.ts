@@ -1,12 +1,15 @@
-import { lstat, readFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { lstat } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
 import type { Repositories, Repository } from '../src/repositories.ts';
 import type { BuildSpec, GitSource } from '../src/spec.ts';
 import type { Storage } from '../src/storage/storage.ts';
-import { shortRef, type Trust } from '../src/trigger.ts';
+import { shortRef, type Trigger, type Trust } from '../src/trigger.ts';
 import { UsageError } from '../src/usage.ts';
-import { findWorkflow } from '../src/workflow/find.ts';
+import { listWorkflows } from '../src/workflow/find.ts';
+import { readWorkflowText } from '../src/workflow/read.ts';
+import type { WorkflowText } from '../src/workflow/workflow-text.ts';
 import type { BuildSource } from './build.ts';
+import type { Since } from './git/changed.ts';
 import { openRemote } from './git/remote.ts';
 import type { GitRequest, GitSources } from './git/sources.ts';
 import type { RemoteAccess } from './git/submodule-url.ts';
@@ -16,8 +19,10 @@ import { openUpload, type UploadCache } from './uploads.ts';
 /** What a claimed build is made from. */
 export interface ClaimedSource {
   readonly build: BuildSource;
-  /** A directory in which its workflow is to be found; undefined: it has no files. */
-  readonly workflows: string | undefined;
+  /** Its workflow files; undefined: it has no files at all. Throws UsageError when none of these is a workflow. */
+  readonly workflows: (() => Promise<readonly WorkflowText[]>) | undefined;
+  /** Paths of the files that it changes; undefined: nobody knows. Throws as ClaimedSources. */
+  readonly changed: () => Promise<readonly string[] | undefined>;
 }
 
 /** Who waits for a source, and hears why it takes long. */
@@ -26,8 +31,8 @@ export interface Waiting {
   readonly progress: (line: string) => void;
 }
 
-/** What was asked for, and by whom. */
-type Asked = Pick<BuildSpec, 'source' | 'trust'>;
+/** What was asked for, by whom, and why. */
+type Asked = Pick<BuildSpec, 'source' | 'trust' | 'trigger'>;
 
 /** Brings the files of claimed builds to this machine. */
 export interface ClaimedSources {
@@ -36,8 +41,11 @@ export interface ClaimedSources {
    * what the storage throws, and the signal's reason.
    */
   of(spec: Asked, sha: string | undefined, waiting: Waiting): Promise<ClaimedSource>;
-  /** The text of the workflow at another commit of a build's repository; undefined: none there. Throws as `of`. */
-  readonly workflowAt: (source: GitSource, at: NonNullable<GitSource['base']>) => Promise<string | undefined>;
+  /** The workflow files at another commit of a build's repository; undefined: none there. Throws as `of`. */
+  readonly workflowsAt: (
+    source: GitSource,
+    at: NonNullable<GitSource['base']>,
+  ) => Promise<readonly WorkflowText[] | undefined>;
 }
 
 export interface ClaimedSourcesTools {
@@ -69,14 +77,16 @@ export function claimedSources({ storage, uploads, git, repositories }: ClaimedS
   };
 
   return {
-    of: async ({ source, trust }, sha, waiting) => {
+    of: async ({ source, trust, trigger }, sha, waiting) => {
+      const unknown = async () => undefined;
       if (source.kind === 'none') {
-        return { build: { directories: [], hidden: [], git: {} }, workflows: undefined };
+        const build = { directories: [], hidden: [], git: {} };
+        return { build, workflows: undefined, changed: unknown };
       }
       if (source.kind === 'upload') {
         const tree = await uploads.use(source.digest, () => openUpload(storage, source.digest));
         const build = { directories: [tree.directory], locks: [tree.lock], hidden: [], git: {} };
-        return { build, workflows: tree.directory };
+        return { build, workflows: () => workflowTexts(tree.directory), changed: unknown };
       }
       const request = await gitRequest(source, trust, waiting);
       const tree = await git.use({ ...request, sha: source.sha ?? sha });
@@ -84,15 +94,19 @@ export function claimedSources({ storage, uploads, git, repositories }: ClaimedS
       const ref = source.ref === undefined ? {} : { ref: shortRef(source.ref) };
       return {
         build: { directories, locks, hidden: [], git: { sha: tree.sha, ...ref } },
-        workflows: tree.workflows,
+        workflows: () => workflowTexts(tree.workflows),
+        changed: async () => {
+          const since = sinceOf(trigger);
+          return since && (await git.changed({ ...request, sha: tree.sha }, since));
+        },
       };
     },
-    workflowAt: async (source, { ref, sha }) => {
+    workflowsAt: async (source, { ref, sha }) => {
       const waiting = { signal: new AbortController().signal, progress: () => {} };
       const request = await gitRequest(source, 'untrusted', waiting);
       const directory = await git.workflows({ ...request, ref, sha });
       try {
-        return await readFile(await workflowFile(directory), 'utf8');
+        return await workflowTexts(directory);
       } catch (error) {
         if (error instanceof UsageError) return undefined;
         throw error;
@@ -115,15 +129,29 @@ async function registered(
   );
 }
 
+/** Where the branch was before a push, which forges write as zeros for a new one; or where a pull request is to go. */
+function sinceOf(trigger: Trigger): Since | undefined {
+  const isCommit = (text: string) => /^(?!0+$)[0-9a-f]{40}([0-9a-f]{24})?$/.test(text);
+  if (trigger.kind === 'push') {
+    const { before = '' } = trigger;
+    return isCommit(before) ? { kind: 'before', commit: before } : undefined;
+  }
+  if (trigger.kind !== 'pull_request') return undefined;
+  const { baseSha = '' } = trigger.pullRequest;
+  return isCommit(baseSha) ? { kind: 'target', commit: baseSha } : undefined;
+}
+
 /**
- * The workflow file of a stranger's tree, which is read here outside any sandbox: a symlink could lead to any file of
- * this machine. Throws UsageError.
+ * The workflow files of a stranger's tree, by their paths in it, which are read here outside any sandbox: a symlink could
+ * lead to any file of this machine. Throws UsageError.
  */
-export async function workflowFile(directory: string): Promise<string> {
+async function workflowTexts(directory: string): Promise<readonly WorkflowText[]> {
   await refuseSymlinks(directory, workflowNames);
-  const file = await findWorkflow(directory);
-  await refuseSymlinks(dirname(file), [basename(file)]);
-  return file;
+  const files = await listWorkflows(directory);
+  for (const file of files) await refuseSymlinks(dirname(file), [basename(file)]);
+  return await Promise.all(
+    files.map(async (file) => ({ ...(await readWorkflowText(file)), file: relative(directory, file) })),
+  );
 }
 
 const workflowNames = ['.cofferdam', '.woodpecker'].flatMap((base) => [base, `${base}.yaml`, `${base}.yml`]);

@@ -14,6 +14,9 @@ export interface Job {
   stop(graceMs: number): void;
 }
 
+/** How long what ran beside the steps may take to end after SIGTERM, in milliseconds: nobody waits for what it does. */
+export const besideGraceMs = 2_000;
+
 /** After SIGKILL a container is gone within milliseconds, if it ever began. */
 const killedMs = 2_000;
 

@@ -21,6 +21,7 @@ import { claimedSources } from './claimed-source.ts';
 import { type FitnessWatch, watchFitness } from './fitness.ts';
 import { gitSources } from './git/sources.ts';
 import { layerCache } from './layer-cache.ts';
+import { thisPlatform } from './planning.ts';
 import { openMachine } from './machine.ts';
 import { createStopping, type Stopping } from './stopping.ts';
 import { uploadCache } from './uploads.ts';
@@ -83,17 +84,19 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   const repositories = openRepositories(settings, vault);
   const git = gitSources({ dataDir: config.dataDir, cache: layers, mirrorsCapBytes });
   const sources = claimedSources({ storage, uploads, git, repositories });
+  const labels = { platform: thisPlatform, ...config.worker.labels, ...options.labels };
   const tools = {
     machine,
     storage,
     records,
     repositories,
     secrets: openSecrets(settings, vault),
-    workflowAt: sources.workflowAt,
+    workflowsAt: sources.workflowsAt,
     publicUrl: config.publicUrl,
     sources,
     logCapBytes,
     stopping,
+    labels,
     budget: machineBudget({
       cpus: options.cpus ?? config.worker.cpus,
       memoryBytes: options.memoryBytes ?? config.worker.memoryBytes,
@@ -106,7 +109,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
       id: options.id ?? hostname(),
       host: hostname(),
       version,
-      labels: { ...config.worker.labels, ...options.labels },
+      labels,
       slots,
     },
     async (claim) => {

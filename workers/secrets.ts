@@ -1,5 +1,5 @@
 import { UsageError } from '../src/usage.ts';
-import type { Plan } from '../src/workflow/plan.ts';
+import type { BuildPlan } from '../src/workflow/plan.ts';
 import type { SecretValues } from './environment.ts';
 
 /** Bytes of all secrets of a build: what finds their forms in the log takes some hundred times as much memory. */
@@ -10,12 +10,12 @@ const mostSecretBytes = 128 * 1024;
  * and UsageError when they are too much to be masked.
  */
 export function namedSecrets(
-  plan: Plan,
+  { workflows }: BuildPlan,
   values: SecretValues,
   missing: (step: string, secret: string) => UsageError,
 ): SecretValues {
   const named = new Map<string, string>();
-  for (const step of [...plan.steps, ...plan.services]) {
+  for (const step of workflows.flatMap(({ steps, services }) => [...steps, ...services])) {
     for (const { secret } of step.secrets) {
       const value = values.get(secret);
       if (value === undefined) throw missing(step.name, secret);
@@ -25,7 +25,7 @@ export function namedSecrets(
   const bytes = [...named.values()].reduce((sum, value) => sum + Buffer.byteLength(value), 0);
   if (bytes > mostSecretBytes) {
     throw new UsageError(
-      `the secrets of this workflow have ${bytes} bytes together, and no more than ${mostSecretBytes / 1024} KiB ` +
+      `the secrets of this build have ${bytes} bytes together, and no more than ${mostSecretBytes / 1024} KiB ` +
         'can be kept out of a log: put large files elsewhere, encrypted with a key that is a secret',
     );
   }

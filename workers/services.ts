@@ -7,7 +7,7 @@ import type { Abort } from './abort.ts';
 import { type CommandParts, serviceCommand } from './commands.ts';
 import type { Containers } from './containers.ts';
 import type { BuildEvents } from './events.ts';
-import { type Job, startJob } from './job.ts';
+import { besideGraceMs, type Job, startJob } from './job.ts';
 import { createLastLines } from './last-lines.ts';
 import type { BuildLog } from './log.ts';
 import type { Mask } from './mask.ts';
@@ -40,8 +40,6 @@ export interface Services {
   readonly failure: string | undefined;
 }
 
-/** How long services may take to end after SIGTERM, in milliseconds: nobody waits for what they still do. */
-const graceMs = 2_000;
 /** So much of the log of a service is shown when it fails. */
 const shownLines = 50;
 
@@ -154,7 +152,7 @@ export function createServices(context: ServicesContext): Services {
       const detail = said === '' ? '' : ` (${said})`;
       const time = writtenDuration(deadlineMs);
       await fail(service, { reason: 'timeout' }, `was not ready within ${time}${detail}`);
-      service.job.stop(graceMs);
+      service.job.stop(besideGraceMs);
     } finally {
       over.abort();
     }
@@ -169,7 +167,7 @@ export function createServices(context: ServicesContext): Services {
       for (const service of services) {
         if (service.state !== 'ready' || abort.reason !== undefined) continue;
         service.state = 'stopping';
-        service.job.stop(graceMs);
+        service.job.stop(besideGraceMs);
       }
       await Promise.all(services.map(({ ended }) => ended));
     },

@@ -71,6 +71,13 @@ export async function describeSource(directory: string, dataDir: string): Promis
   }
 }
 
+/** Branch and commit of the work tree that a directory lies in, as far as is known. */
+export function commitOf(directory: string): Source['git'] {
+  const path = realpathSync.native(directory);
+  const tree = findWorkTree(path);
+  return tree ? headOf(tree) : {};
+}
+
 /** Whether a relative path leads to something below where it begins. */
 function isInside(path: string): boolean {
   return path !== '' && path !== '..' && !path.startsWith('../') && !isAbsolute(path);

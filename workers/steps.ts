@@ -8,7 +8,7 @@ import { type CommandParts, stepCommand } from './commands.ts';
 import type { Box, Containers } from './containers.ts';
 import type { BuildEvents } from './events.ts';
 import { type Fate, runGraph } from './graph.ts';
-import { startJob } from './job.ts';
+import { besideGraceMs, startJob } from './job.ts';
 import type { BuildLog } from './log.ts';
 import type { Mask } from './mask.ts';
 
@@ -34,8 +34,6 @@ export interface StepsResult {
 
 /** How long a step may take to end after SIGTERM when its own time is over, in milliseconds. */
 const timeoutGraceMs = 10_000;
-/** The same for detached steps when the others are through, and for services: nobody waits for what they still do. */
-export const besideGraceMs = 2_000;
 
 /** Runs the steps as their dependencies allow, then ends those that are detached. Does not throw. */
 export async function runSteps(context: StepsContext): Promise<StepsResult> {

@@ -12,6 +12,9 @@ interface Bound {
 
 type Bounded = 'cpus' | 'memoryBytes' | 'diskBytes' | 'pids' | 'timeoutMs';
 
+/** What a workflow asks for. */
+export type Amounts = Pick<Plan, 'limits' | 'timeoutMs'>;
+
 /** An untrusted build's plan, cut down to what it may have, and a line for the log for each thing that was cut. */
 export interface Clamped {
   readonly plan: Plan;
@@ -24,7 +27,7 @@ export interface Clamped {
  *
  * @param base the workflow of the target branch; undefined: there is none, or none that can be read
  */
-export function clamp(plan: Plan, base: Plan | undefined, policy: UntrustedPolicy): Clamped {
+export function clamp(plan: Plan, base: Amounts | undefined, policy: UntrustedPolicy): Clamped {
   const cuts: string[] = [];
   const bounded = (key: Bounded, asked: number): number => {
     const { most, because } = boundOf(key, base, policy);
@@ -65,7 +68,7 @@ const words: Readonly<
   timeoutMs: { name: 'timeout', written: writtenDuration },
 };
 
-function boundOf(key: Bounded, base: Plan | undefined, { limits }: UntrustedPolicy): Bound {
+function boundOf(key: Bounded, base: Amounts | undefined, { limits }: UntrustedPolicy): Bound {
   const byPolicy = limits[key];
   if (byPolicy !== undefined)
     return { most: byPolicy, because: "the repository's policy for untrusted builds" };

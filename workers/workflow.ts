@@ -164,8 +164,9 @@ function openSandbox(plan: Plan, { id, driver, log, mask }: WorkflowContext, sou
     network: plan.network,
     notice: (line) => {
       const label = labelOf({ workflow: plan.name, step: 'network' });
+      const text = Buffer.from(mask.text(`[cofferdam: ${line}]\n`));
       // A log that cannot take it fails the next write of a step too, which tells.
-      void Promise.resolve(log.write(label, Buffer.from(mask.text(`[cofferdam: ${line}]\n`)))).catch(() => {});
+      void Promise.resolve(log.write(label, text)).catch(() => {});
     },
   });
 }

@@ -1,25 +1,24 @@
-import { mkdir, stat } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { createAbort } from '../../workers/abort.ts';
 import { defaultArtifactCaps } from '../../workers/artifacts.ts';
 import { machineBudget } from '../../workers/budget.ts';
 import { runBuild } from '../../workers/build.ts';
 import { openMachine } from '../../workers/machine.ts';
+import { localCircumstances, type LocalEvent, localEvents, localTrigger } from '../../workers/planning.ts';
 import { namedSecrets } from '../../workers/secrets.ts';
 import { describeSource } from '../../workers/source.ts';
 import { artifactStore } from '../artifacts.ts';
 import { loadConfig } from '../config.ts';
-import { defaultLimits } from '../limits.ts';
-import { findWorkflow } from '../workflow/find.ts';
-import { type Plan, planDefaults, stepDefaults } from '../workflow/plan.ts';
+import type { BuildPlan, Plan } from '../workflow/plan.ts';
 import { bytesOf, millisecondsOf } from '../workflow/quantity.ts';
-import { readWorkflow } from '../workflow/read.ts';
 import { createEvents } from './events.ts';
 import { statusCode } from './exit.ts';
 import { collectSecret } from './local-secrets.ts';
 import { UsageError } from '../usage.ts';
 import { createOutput } from './output.ts';
+import { planCommand, planDirectory } from './run-plan.ts';
 import { createScreen } from './screen.ts';
 import { collectPairs } from './words.ts';
 
@@ -29,6 +28,7 @@ interface RunOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly secret: ReadonlyMap<string, string>;
   readonly artifacts?: string;
+  readonly event: LocalEvent;
   readonly timeout?: string;
   readonly pull: 'missing' | 'always' | 'never';
   readonly authfile?: string;
@@ -64,7 +64,12 @@ export function command(): Command {
         .default(new Map(), 'none'),
     )
     .option('-a, --artifacts <dir>', 'keep artifacts in this directory')
-    .option('-t, --timeout <duration>', 'stop the build after this long, as 30m or 90s')
+    .addOption(
+      new Option('--event <event>', 'what the build is taken for where workflows ask')
+        .choices([...localEvents])
+        .default('manual'),
+    )
+    .option('-t, --timeout <duration>', 'stop each workflow after this long, as 30m or 90s')
     .addOption(
       new Option('--pull <when>', 'when to ask the registry')
         .choices(['missing', 'always', 'never'])
@@ -88,7 +93,8 @@ export function command(): Command {
 async function run(words: readonly string[], options: RunOptions, raw: readonly string[]): Promise<never> {
   const { directory, args } = operands(words, options, raw);
   const config = loadConfig();
-  const plan = withOptions(await planOf(directory, args, options), options);
+  const planned = await planOf(directory, args, options);
+  const plan = withOptions(planned.plan, options);
   const secrets = namedSecrets(plan, options.secret, (step, secret) => {
     const given = `give it with --secret ${secret}=@FILE, or with --secret ${secret} from the variable of that name`;
     return new UsageError(`step '${step}' names the secret '${secret}': ${given}`);
@@ -98,7 +104,9 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
   const keptIn = options.artifacts;
   if (keptIn !== undefined) await makeArtifactsDirectory(keptIn);
   const output = createOutput();
-  const screen = options.json ? createEvents(output) : createScreen(output);
+  const form = plan.workflows.length > 1 ? 'lines' : 'sections';
+  const screen = options.json ? createEvents(output) : createScreen(output, form);
+  for (const warning of planned.warnings) screen.warning(warning);
   const abort = createAbort();
 
   const stop = onSignals(() => {
@@ -109,9 +117,9 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
   });
   const record = await runBuild(
     {
-      plan: { workflows: [plan] },
+      plan,
       repo: resolve(directory),
-      about: { trigger: { kind: 'manual' } },
+      about: { trigger: localTrigger(options.event, directory) },
       secrets,
       source: async () => {
         const { directory: path, hidden, git } = await describeSource(directory, config.dataDir);
@@ -167,39 +175,31 @@ function operands(
   return { directory: before[0] ?? '.', args };
 }
 
-async function planOf(directory: string, args: readonly string[], options: RunOptions): Promise<Plan> {
-  const found = await stat(directory).catch((error: Error) => {
-    throw new UsageError(`cannot read ${directory}: ${error.message}`, { cause: error });
-  });
-  if (!found.isDirectory()) throw new UsageError(`${directory} is not a directory`);
+async function planOf(
+  directory: string,
+  args: readonly string[],
+  { image, workflow, env, event }: RunOptions,
+): Promise<{ plan: BuildPlan; warnings: readonly string[] }> {
   const [file, ...rest] = args;
-  if (options.image === undefined || file === undefined) {
-    return readWorkflow(options.workflow ?? (await findWorkflow(directory)));
+  if (image === undefined || file === undefined) {
+    const circumstances = () => localCircumstances(directory, event, env);
+    return await planDirectory({ directory, workflow, circumstances });
   }
-  return {
-    ...planDefaults,
-    name: 'run',
-    file: 'run',
-    image: options.image,
-    steps: [
-      {
-        name: basename(file).replaceAll(/[^\w-]/g, '_') || 'command',
-        ...stepDefaults,
-        run: { kind: 'exec', args: [file, ...rest] },
-      },
-    ],
-    limits: defaultLimits,
-  };
+  return { plan: await planCommand(directory, image, [file, ...rest]), warnings: [] };
 }
 
-function withOptions(plan: Plan, { env, timeout }: RunOptions): Plan {
-  const [first, ...others] = plan.steps;
+function withOptions({ workflows }: BuildPlan, { env, timeout }: RunOptions): BuildPlan {
   const add = (step: Plan['steps'][number]) => ({ ...step, environment: { ...step.environment, ...env } });
-  return {
-    ...plan,
-    steps: [add(first), ...others.map(add)],
-    ...(timeout !== undefined && { timeoutMs: checkedDuration(timeout) }),
+  const change = (plan: Plan): Plan => {
+    const [first, ...others] = plan.steps;
+    return {
+      ...plan,
+      steps: [add(first), ...others.map(add)],
+      ...(timeout !== undefined && { timeoutMs: checkedDuration(timeout) }),
+    };
   };
+  const [first, ...others] = workflows;
+  return { workflows: [change(first), ...others.map(change)] };
 }
 
 /** In the bounds that a workflow's timeout has; setTimeout() would take more than 596 h for 1 ms. */

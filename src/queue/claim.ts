@@ -18,8 +18,15 @@ export interface Claim {
 export type Result =
   /** The verdict; the record's status is an ended one. */
   | { readonly kind: 'finished'; readonly record: BuildRecord }
-  /** The worker is drained: the build goes back to its place in the queue, nothing is held against it. */
-  | { readonly kind: 'requeue'; readonly reason: string }
+  /**
+   * The worker is drained, or lacks what the build turns out to need: it goes back to its place in the queue, from now on
+   * for workers with these labels, and nothing is held against it.
+   */
+  | {
+      readonly kind: 'requeue';
+      readonly reason: string;
+      readonly labels?: Readonly<Record<string, string>>;
+    }
   /** The platform failed, not the build: tried again later, elsewhere if possible, at most 3 times in all. */
   | {
       readonly kind: 'infrastructure';

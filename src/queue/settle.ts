@@ -1,6 +1,7 @@
 import type { Fence, Records } from '../records.ts';
 import type { Result } from './claim.ts';
 import { type Dispatcher, parseHanded } from './dispatch.ts';
+import { canonicalLabels } from './place.ts';
 import { type Call, QueueStateLostError } from './scripts.ts';
 import { mostAttempts, mostDeaths, type Timing } from './timing.ts';
 
@@ -38,7 +39,9 @@ export function createSettle({ call, dispatcher, records, timing, trouble }: Set
       return;
     }
     const { kind, reason, message, record } = givenBack(result);
-    const args = [kind, reason, brief(message), record, mostAttempts, mostDeaths, ...timing.backoffMs];
+    const labels = result.kind === 'requeue' && result.labels ? canonicalLabels(result.labels) : sameLabels;
+    const limits = [mostAttempts, mostDeaths, ...timing.backoffMs];
+    const args = [kind, reason, brief(message), record, labels, ...limits];
     const reply = await call('giveBack', ...fence, ...args);
     if (ended.has(reply[1])) archive(id);
     await dispatcher.add(parseHanded(reply[2]));
@@ -84,6 +87,9 @@ function givenBack(result: Result) {
   const record = JSON.stringify({ ...result.record, status: 'errored', reason, message });
   return { kind, reason, message, record };
 }
+
+/** What is no JSON; '' are no labels at all. */
+const sameLabels = 'same';
 
 /** Messages stand in every list of attempts. */
 function brief(message: string): string {

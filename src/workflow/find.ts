@@ -26,16 +26,6 @@ export async function listWorkflows(dir: string): Promise<string[]> {
   );
 }
 
-/** The one workflow file of a directory. Throws UsageError when there is none, or more than one. */
-export async function findWorkflow(dir: string): Promise<string> {
-  const [first = '', ...others] = await listWorkflows(dir);
-  if (others.length === 0) return first;
-  throw new UsageError(
-    `several workflows in a build are not supported yet: choose one of ${[first, ...others].join(', ')} ` +
-      'by --workflow FILE',
-  );
-}
-
 async function yamlFiles(dir: string, folder: string): Promise<string[]> {
   const path = join(dir, folder);
   const names = await readdir(path).catch((error: NodeJS.ErrnoException) => {

@@ -1,7 +1,5 @@
 import { createReadStream } from 'node:fs';
 import { UsageError } from '../usage.ts';
-import { parseWorkflow } from './parse.ts';
-import type { Plan } from './plan.ts';
 import { WorkflowError } from './problem.ts';
 import { maxFileBytes, type WorkflowText } from './workflow-text.ts';
 
@@ -17,12 +15,6 @@ export async function readWorkflowText(file: string): Promise<WorkflowText> {
     const problem = { file, line: 1, column: 1, message: 'the file is not UTF-8 text' };
     throw new WorkflowError([problem], { cause: error });
   }
-}
-
-/** The plan of the one workflow of a file. Throws UsageError when it cannot be read, WorkflowError when it cannot be used. */
-export async function readWorkflow(file: string): Promise<Plan> {
-  const { text } = await readWorkflowText(file);
-  return parseWorkflow(text, file);
 }
 
 async function contentOf(file: string): Promise<Buffer> {

@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { Repository } from '../../src/repositories.ts';
 import type { BuildSpec } from '../../src/spec.ts';
 import { UsageError } from '../../src/usage.ts';
+import type { BuildPlan } from '../../src/workflow/plan.ts';
 import { parseWorkflow } from '../../src/workflow/parse.ts';
-import { grantTo, type GrantTools } from '../../workers/grants.ts';
+import { grantTo, type GrantTools, repositoryOf } from '../../workers/grants.ts';
 import { SourceError } from '../../workers/source.ts';
 
 const repository: Repository = {
@@ -41,14 +42,16 @@ const spec: BuildSpec = {
 };
 const untrusted: BuildSpec = { ...spec, trust: 'untrusted' };
 
-const plan = parseWorkflow(
+const planOf = (text: string, file = '.cofferdam.yaml'): BuildPlan => ({
+  workflows: [parseWorkflow(text, file)],
+});
+const plan = planOf(
   `image: a
 resources: { cpus: 8, memory: 16GiB }
 steps:
   - { name: one, commands: x, environment: { FROM: the workflow } }
   - { name: two, commands: x, environment: { TOKEN: { from_secret: token } } }
 `,
-  'w.yaml',
 );
 
 /** `asked`: for whose secrets, if any. */
@@ -62,17 +65,25 @@ function tools(values: Readonly<Record<string, string>>, base?: string) {
         return new Map(Object.entries(values));
       },
     },
-    workflowAt: async (source, { sha }) =>
-      sha === 'b'.repeat(40) && source.repository === 'a/b' ? base : undefined,
+    workflowsAt: async (source, { sha }) =>
+      sha === 'b'.repeat(40) && source.repository === 'a/b' && base !== undefined
+        ? [{ file: '.cofferdam.yaml', text: base }]
+        : undefined,
   };
   return { asked, looked };
+}
+
+/** What a build of that plan gets, of which there is one workflow. */
+async function granted(to: BuildSpec, what: BuildPlan, looked: GrantTools) {
+  const grant = await grantTo(to, what, await repositoryOf(to, looked), looked);
+  return { ...grant, plan: grant.plan.workflows[0] };
 }
 
 describe('a trusted build', () => {
   test('gets what it asks for: its limits, its own variables, and of the secrets those that it names', async () => {
     const { looked, asked } = tools({ token: 'secret-value', other: 'other-value' });
-    const grant = await grantTo(spec, plan, looked);
-    expect(grant.plan.limits).toEqual(plan.limits);
+    const grant = await granted(spec, plan, looked);
+    expect(grant.plan.limits).toEqual(plan.workflows[0].limits);
     expect(grant.plan.steps[0].environment).toEqual({ FROM: 'whoever asked' });
     expect([...grant.secrets]).toEqual([['token', 'secret-value']]);
     expect(grant.notices).toEqual([]);
@@ -80,23 +91,23 @@ describe('a trusted build', () => {
   });
 
   test('that names a secret that is not there is invalid, before anything starts', async () => {
-    const granted = grantTo(spec, plan, tools({ other: 'other-value' }).looked);
-    await expect(granted).rejects.toThrow(UsageError);
-    await expect(granted).rejects.toThrow(
+    const refused = granted(spec, plan, tools({ other: 'other-value' }).looked);
+    await expect(refused).rejects.toThrow(UsageError);
+    await expect(refused).rejects.toThrow(
       "step 'two' names the secret 'token', and a/b has none of that name for builds by push; " +
         'cofferdam secret set makes one',
     );
   });
 
   test('whose secrets are too much to be masked is invalid too', async () => {
-    const granted = grantTo(spec, plan, tools({ token: 'x'.repeat(128 * 1024 + 1) }).looked);
-    await expect(granted).rejects.toThrow(/131073 bytes together, and no more than 128 KiB/);
+    const refused = granted(spec, plan, tools({ token: 'x'.repeat(128 * 1024 + 1) }).looked);
+    await expect(refused).rejects.toThrow(/131073 bytes together, and no more than 128 KiB/);
   });
 
   test('that names none has none looked up', async () => {
     const { looked, asked } = tools({});
-    const none = parseWorkflow('image: a\nsteps: [{ commands: x }]\n', 'w.yaml');
-    expect((await grantTo(spec, none, looked)).secrets.size).toBe(0);
+    const none = planOf('image: a\nsteps: [{ commands: x }]\n');
+    expect((await granted(spec, none, looked)).secrets.size).toBe(0);
     expect(asked).toEqual([]);
   });
 });
@@ -104,7 +115,7 @@ describe('a trusted build', () => {
 describe('an untrusted build', () => {
   test('has no secret looked up, whatever it names, and says so', async () => {
     const { looked, asked } = tools({ token: 'secret-value' });
-    const grant = await grantTo(untrusted, plan, looked);
+    const grant = await granted(untrusted, plan, looked);
     expect(asked).toEqual([]);
     expect(grant.secrets.size).toBe(0);
     expect(grant.plan.steps.flatMap(({ secrets }) => secrets)).toEqual([]);
@@ -113,13 +124,13 @@ describe('an untrusted build', () => {
   });
 
   test("has the repository's variables alone, not those of whoever asked", async () => {
-    const grant = await grantTo(untrusted, plan, tools({}).looked);
+    const grant = await granted(untrusted, plan, tools({}).looked);
     expect(grant.plan.steps[0].environment).toEqual({ FROM: 'the repository' });
   });
 
   test('is bounded by the policy and the workflow at the base', async () => {
     const base = 'image: a\nresources: { cpus: 4, memory: 8GiB }\nsteps: [{ commands: x }]\n';
-    const { limits } = (await grantTo(untrusted, plan, tools({}, base).looked)).plan;
+    const { limits } = (await granted(untrusted, plan, tools({}, base).looked)).plan;
     expect([limits.cpus, limits.memoryBytes]).toEqual([1, 8 * 1024 ** 3]);
   });
 
@@ -127,25 +138,25 @@ describe('an untrusted build', () => {
     ['that is none', 'steps: 5'],
     ['that is not there', undefined],
   ])('is bounded by the defaults, with a workflow at the base %s', async (_, base) => {
-    const { limits } = (await grantTo(untrusted, plan, tools({}, base).looked)).plan;
+    const { limits } = (await granted(untrusted, plan, tools({}, base).looked)).plan;
     expect(limits.memoryBytes).toBe(4 * 1024 ** 3);
   });
 
   test('is bounded by the defaults, when the commit at the base is gone', async () => {
     const gone = async () => Promise.reject(new SourceError('no such commit'));
-    const { limits } = (await grantTo(untrusted, plan, { ...tools({}).looked, workflowAt: gone })).plan;
+    const { limits } = (await granted(untrusted, plan, { ...tools({}).looked, workflowsAt: gone })).plan;
     expect(limits.memoryBytes).toBe(4 * 1024 ** 3);
   });
 
   test('waits for another try, when the repository cannot be reached', async () => {
     const away = async () => Promise.reject(new SourceError('no answer', { trouble: 'unavailable' }));
-    const granted = grantTo(untrusted, plan, { ...tools({}).looked, workflowAt: away });
-    await expect(granted).rejects.toThrow('no answer');
+    const refused = granted(untrusted, plan, { ...tools({}).looked, workflowsAt: away });
+    await expect(refused).rejects.toThrow('no answer');
   });
 
   test('of a repository that nobody registered gets the defaults', async () => {
     const elsewhere: BuildSpec = { ...untrusted, project: 'c/d', source: { kind: 'none' } };
-    const grant = await grantTo(elsewhere, plan, tools({}).looked);
+    const grant = await granted(elsewhere, plan, tools({}).looked);
     expect(grant.plan.limits.cpus).toBe(2);
     expect(grant.plan.steps[0].environment).toEqual({ FROM: 'the workflow' });
   });

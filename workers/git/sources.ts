@@ -4,6 +4,7 @@ import type { Repository } from '../../src/repositories.ts';
 import type { LayerCache } from '../layer-cache.ts';
 import { SourceError } from '../source.ts';
 import { type AdditionsAccess, gitAdditions } from './additions.ts';
+import { changedFiles, type Since } from './changed.ts';
 import type { FetchLimits } from './fetch.ts';
 import { keyOf, makeCommitLayer } from './layers.ts';
 import { lfsStore } from './lfs/store.ts';
@@ -36,6 +37,8 @@ export interface GitSources {
    * and the reason of the request's signal.
    */
   use(request: GitRequest): Promise<GitTree>;
+  /** The files of a commit that changed since another; undefined: nobody can tell. Throws as `use`. */
+  changed(request: GitRequest, since: Since): Promise<readonly string[] | undefined>;
   /** A commit's workflow files alone, as `GitTree.workflows`. Throws as `use`. */
   workflows(request: GitRequest): Promise<string>;
   /** Joins packs, and removes mirrors and files that were not used for the longest time, down to the caps. */
@@ -92,6 +95,13 @@ export function gitSources(options: GitSourcesOptions): GitSources {
         directories: [...tree.directories, ...above.map((layer) => layer.tree)],
         locks: [...tree.locks, ...above.map(({ lock }) => lock)],
       };
+    },
+    changed: async (request, since) => {
+      const { files } = await commits.obtain(request, {
+        find: () => undefined,
+        make: async ({ repository }, sha) => ({ files: await changedFiles(repository, since, sha) }),
+      });
+      return files;
     },
     workflows: async (request) => {
       const layerKey = (place: MirrorPlace, sha: string) => keyOf('workflows', place.id, sha);

@@ -38,7 +38,7 @@ end
 
 local function offers(class, demand)
   for name, value in pairs(demand) do
-    if class.labels[name] ~= value then return false end
+    if class.labels[name] ~= value and class.labels[name] ~= '*' then return false end
   end
   return true
 end

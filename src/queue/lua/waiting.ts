@@ -25,6 +25,13 @@ local function exclude(id, place, worker)
   return locate(place)
 end
 
+-- Of a build that stands in no line.
+local function relabel(id, labels)
+  local place = place_of(id)
+  redis.call('HSET', build(id), 'place',
+    cjson.encode({ place.project, place.score, labels, place.group, place.excluded }))
+end
+
 -- Lets the first build of a group stand in its project's line while the group is below its cap.
 local function refresh(lane, project, gkey)
   local line, held, field = P .. 'wait:' .. lane .. ':' .. project, P .. 'gw:' .. lane .. ':' .. gkey, lane .. ':' .. gkey

@@ -146,11 +146,17 @@ describe('what is wrong with the command line or the workflow: exit code 2, and 
     );
   });
 
-  test('several workflows, which names them', async () => {
+  test('several workflows that are not right, with all places', async () => {
     source.write({ '.cofferdam/a.yaml': '', '.cofferdam/b.yaml': '' });
     expect(await refused('run')).toBe(
-      'cofferdam: several workflows in a build are not supported yet: choose one of .cofferdam/a.yaml, ' +
-        '.cofferdam/b.yaml by --workflow FILE\n',
+      'cofferdam: .cofferdam/a.yaml:1:1: the file is empty\n.cofferdam/b.yaml:1:1: the file is empty\n',
+    );
+  });
+
+  test('no workflow that is for a build here, with what would run them', async () => {
+    workflow('when: { event: push }\nsteps: [{ commands: [ls] }]\n');
+    expect(await refused('run')).toBe(
+      'cofferdam: nothing is to be run (cofferdam: its `when` does not hold); --event takes the build for another\n',
     );
   });
 });
@@ -193,10 +199,12 @@ test('--json: events as they happen, the record last, nothing else on stdout', a
   const events = eventsOf(stdout);
   expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
   expect(events.map(({ type, status }) => [type, status].join(' ').trim())).toEqual([
+    'workflow running',
     'step running',
     ...events.filter(({ type }) => type === 'log').map(({ type }) => type),
     'step failed',
     'step skipped',
+    'workflow failed',
     'end',
   ]);
   const bytes = events.map(({ data = '', base64 }) =>

@@ -2,7 +2,8 @@ import type { BuildSpec } from '../../../src/spec.ts';
 
 /** What the queue has to know about a build, kept in the plainest way. */
 export interface ModelBuild {
-  readonly spec: BuildSpec;
+  /** Its labels may be others than it was submitted with. */
+  spec: BuildSpec;
   at: 'held' | 'waiting' | 'ready' | 'running' | 'ended';
   attempt: number;
   /** Sessions and ids of workers. */
@@ -41,7 +42,9 @@ export function createModel(caps: Caps) {
   const all = (test: (build: ModelBuild) => boolean) => [...builds.values()].filter(test);
   const active = ({ at }: ModelBuild) => at === 'ready' || at === 'running';
   const offers = (worker: ModelWorker, spec: BuildSpec) =>
-    Object.entries(spec.labels).every(([name, value]) => worker.labels[name] === value);
+    Object.entries(spec.labels).every(
+      ([name, value]) => worker.labels[name] === value || worker.labels[name] === '*',
+    );
   const free = (worker: ModelWorker) =>
     Math.max(
       0,

@@ -80,7 +80,9 @@ async function step(simulation: Simulation, random: Random): Promise<void> {
     if (build) await simulation.finish({ ...build, id: build.spec.id }, build.cancel ? 'canceled' : 'passed');
   } else if (dice < 87) {
     const build = random.pick(running);
-    if (build) await simulation.giveBack(build, random.chance(0.7) ? 'infrastructure' : 'requeue');
+    const failed = random.chance(0.6);
+    const labels = !failed && random.chance(0.5) ? random.pick(labelSets) : undefined;
+    if (build) await simulation.giveBack(build, failed ? 'infrastructure' : 'requeue', labels);
   } else if (dice < 91) {
     const stale = fences.filter(({ id, attempt }) => {
       const build = model.builds.get(id);
@@ -242,6 +244,29 @@ test('a command that Redis gets twice does what it does once', async () => {
     ['ok', []],
   ]);
   expect(model.builds.size).toBe(1);
+});
+
+test("a build that is given back for its labels goes to a worker that has them; a worker's `*` is any value", async () => {
+  const { submit, register, deliver, giveBack, mail, model } = createSimulation(await redis.connect(), caps);
+  const worker = (id: string, labels: ModelWorker['labels']): ModelWorker => ({
+    id,
+    session: `${id}#1`,
+    labels,
+    class: id,
+    slots: 1,
+    alive: true,
+  });
+  const [plain, special] = [worker('plain', {}), worker('special', { gpu: '*', os: 'linux' })];
+  const spec = makeSpec();
+  await submit(spec);
+  await register(plain);
+  for (const handed of mail.splice(0)) await deliver(handed, plain);
+  const build = model.builds.get(spec.id);
+  if (!build) throw new Error('there is no such build');
+  await giveBack(build, 'requeue', { gpu: 'a100', os: 'linux' });
+  expect(mail).toEqual([]);
+  await register(special);
+  expect(mail).toMatchObject([{ id: spec.id, class: 'special' }]);
 });
 
 test('a build is kept away from the worker that failed it, while another one could take it', async () => {

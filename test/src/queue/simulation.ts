@@ -1,6 +1,7 @@
 import { capProject } from '../../../src/queue/caps.ts';
 import type { Handed } from '../../../src/queue/dispatch.ts';
 import { parseHanded } from '../../../src/queue/dispatch.ts';
+import { canonicalLabels } from '../../../src/queue/place.ts';
 import { requestOf } from '../../../src/queue/request.ts';
 import type { Flat } from '../../../src/queue/replies.ts';
 import { createCall } from '../../../src/queue/scripts.ts';
@@ -160,7 +161,11 @@ export function createSimulation(
       admit(flat);
       return kind === 'ok';
     },
-    giveBack: async (each: ModelBuild, kind: 'infrastructure' | 'requeue') => {
+    giveBack: async (
+      each: ModelBuild,
+      kind: 'infrastructure' | 'requeue',
+      labels?: Readonly<Record<string, string>>,
+    ) => {
       const args = [
         each.spec.id,
         each.attempt,
@@ -170,11 +175,13 @@ export function createSimulation(
         'sandbox',
         'broken',
         '',
+        labels ? canonicalLabels(labels) : 'same',
         ...limits,
         0,
       ];
       const [said, , flat] = await call('giveBack', ...args);
       if (said !== 'ok') throw new Error(`the holder could not give ${each.spec.id} back: ${said}`);
+      if (labels) each.spec = { ...each.spec, labels };
       lose(each, { failed: kind === 'infrastructure', died: false }, idOf(each.session));
       admit(flat);
     },

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { UsageError } from '../../../src/usage.ts';
-import { findWorkflow, listWorkflows } from '../../../src/workflow/find.ts';
+import { listWorkflows } from '../../../src/workflow/find.ts';
 
 let dir: string;
 beforeEach(async () => {
@@ -33,34 +33,29 @@ test.each([
   [['.woodpecker', '.cofferdam/a.yaml'], '.cofferdam/a.yaml'],
 ])('of %j it is %s', async (names, expected) => {
   await write(...names);
-  expect(await findWorkflow(dir)).toBe(join(dir, expected));
+  expect(await listWorkflows(dir)).toEqual([join(dir, expected)]);
 });
 
-test('several are all listed, but cannot be one build yet', async () => {
+test('several are one build, in order', async () => {
   await write('.cofferdam/b.yaml', '.cofferdam/a.yml', '.cofferdam.yaml');
   const files = ['.cofferdam.yaml', '.cofferdam/a.yml', '.cofferdam/b.yaml'].map((name) => join(dir, name));
   expect(await listWorkflows(dir)).toEqual(files);
-  await expect(findWorkflow(dir)).rejects.toThrow(
-    new UsageError(
-      `several workflows in a build are not supported yet: choose one of ${files.join(', ')} by --workflow FILE`,
-    ),
-  );
 });
 
 test('none is an error that says what was looked for', async () => {
-  await expect(findWorkflow(dir)).rejects.toThrow(UsageError);
-  await expect(findWorkflow(dir)).rejects.toThrow(
+  await expect(listWorkflows(dir)).rejects.toThrow(UsageError);
+  await expect(listWorkflows(dir)).rejects.toThrow(
     `no workflow in ${dir}: looked for .cofferdam.yaml, .cofferdam/*.yaml, .woodpecker.yaml and .woodpecker/*.yaml`,
   );
 });
 
 test('no directory is an error', async () => {
-  await expect(findWorkflow(join(dir, 'none'))).rejects.toThrow(/^cannot read .*none: ENOENT/);
+  await expect(listWorkflows(join(dir, 'none'))).rejects.toThrow(/^cannot read .*none: ENOENT/);
   await write('file');
-  await expect(findWorkflow(join(dir, 'file'))).rejects.toThrow(/file is not a directory$/);
+  await expect(listWorkflows(join(dir, 'file'))).rejects.toThrow(/file is not a directory$/);
 });
 
 test('a dangling link is no workflow', async () => {
   await symlink('nowhere', join(dir, '.cofferdam.yaml'));
-  await expect(findWorkflow(dir)).rejects.toThrow(/^no workflow/);
+  await expect(listWorkflows(dir)).rejects.toThrow(/^no workflow/);
 });
