@@ -54,7 +54,8 @@ async function collect(stream: AsyncIterable<Buffer>): Promise<Buffer> {
 
 function textOf(bytes: Buffer, what: string): string {
   // A newline at the end may yet go.
-  if (bytes.length > longestSecret + 2) throw new UsageError(`${what} has more than ${longestSecret / 1024} KiB`);
+  if (bytes.length > longestSecret + 2)
+    throw new UsageError(`${what} has more than ${longestSecret / 1024} KiB`);
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
