@@ -38,7 +38,7 @@ describe('every problem has a place, a cause and a remedy', () => {
       'a key used twice by an alias',
       'image: a\nsteps: [&x {commands: x, foo: 1}, *x]\n',
       [
-        "2:26: unknown key 'foo'; a step has name, image, commands, entrypoint, settings, environment, secrets, directory, depends_on, when, failure, detach, pull, timeout, artifacts",
+        "2:26: unknown key 'foo'; a step has name, image, packages, commands, entrypoint, settings, environment, secrets, directory, depends_on, when, failure, detach, pull, timeout, artifacts",
       ],
     ],
     ['no steps', 'image: a\n', ["1:1: the workflow has no 'steps'"]],
