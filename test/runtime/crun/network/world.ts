@@ -128,6 +128,8 @@ export async function makeWorld({ sysctls, path, ...network }: WorldOptions = {}
       return { results: JSON.parse(report.output), notices: report.notices };
     },
     beside: async (wanted, args, work) => {
+      // The kernel takes interfaces of builds that ended away in the background.
+      await expect.poll(() => onMachine('ip', '-o', 'link')).not.toContain('cfd');
       const number = orders;
       const ended = build(wanted, ...args);
       const listening = async () => {
