@@ -2,7 +2,18 @@ import type { XStatic } from 'typebox/schema';
 import { environment } from './environment-schema.ts';
 import { serviceSchema } from './service-schema.ts';
 import { stepSchema } from './step-schema.ts';
-import { artifacts, dependencies, duration, flag, globs, image, name, packages, path, size } from './value-schema.ts';
+import {
+  artifacts,
+  dependencies,
+  duration,
+  flag,
+  globs,
+  image,
+  name,
+  packages,
+  path,
+  size,
+} from './value-schema.ts';
 import { workflowWhenSchema } from './when-schema.ts';
 
 /**
