@@ -20,7 +20,7 @@ import { type ImageRecord, writeRef } from './records.ts';
 import { canonical, type Reference } from './reference.ts';
 import { copyArchive, runSkopeo } from './skopeo.ts';
 import { ByteReader } from './tar/bytes.ts';
-import { padding, readEntry } from './tar/entry.ts';
+import { readEntry, skipPadding } from './tar/entry.ts';
 import { type Progress, type Store, withWorkplace } from './workplace.ts';
 
 /** What a file or directory to import can be; the first three are skopeo's names. */
@@ -72,7 +72,8 @@ async function archiveKind(path: string): Promise<ArchiveKind> {
       // Image archives hold nothing but these at the top: the first other name tells a root file system.
       if (top !== '' && top !== '.' && !archiveNames.test(top)) return 'rootfs-tar';
       names.add(top);
-      await reader.skip(entry.size + padding(entry.size));
+      await reader.skip(entry.size);
+      await skipPadding(reader, entry.size);
     }
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);

@@ -4,7 +4,7 @@ import { componentsOf, type DirectoryNode, descend, find, impliedDirectory, join
 import type { LayerNode } from './layer-tree.ts';
 import { ByteReader } from './tar/bytes.ts';
 import { encodeEntry, endOfArchive, type WritableEntry } from './tar/encode.ts';
-import { padding, readEntry, type TarEntry } from './tar/entry.ts';
+import { padding, readEntry, skipPadding, type TarEntry } from './tar/entry.ts';
 import { whiteouts } from './whiteouts.ts';
 
 /** What a layer turned out to hold. */
@@ -52,13 +52,14 @@ export async function* filterLayer(
     for (; !step.done; step = parents.next()) yield encodeEntry(step.value.entry);
     const isWhiteout = dialect === 'layer' && hidden.take(step.value, name);
     const written = isWhiteout ? undefined : place(root, step.value, name, entry, limits);
-    const data = entry.size + padding(entry.size);
     if (written === undefined) {
-      await reader.skip(data);
+      await reader.skip(entry.size);
     } else {
       yield encodeEntry(written);
-      if (data > 0) yield* reader.pass(data);
+      if (entry.size > 0) yield* reader.pass(entry.size);
+      if (padding(entry.size) > 0) yield Buffer.alloc(padding(entry.size));
     }
+    await skipPadding(reader, entry.size);
   }
   for (const entry of hidden.entries()) yield encodeEntry(entry);
   tally.opaqueRoot = hidden.isOpaque(root);

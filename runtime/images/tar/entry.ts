@@ -33,6 +33,14 @@ export function padding(size: number): number {
 }
 
 /**
+ * Passes over what pads `size` bytes of data that have been read. The last entry may lack all of it: umoci 0.4 makes
+ * layers so, which engines take whose reader is Go's.
+ */
+export async function skipPadding(reader: ByteReader, size: number): Promise<void> {
+  if ((await reader.peek(1)).length > 0) await reader.skip(padding(size));
+}
+
+/**
  * Reads up to the next entry; its data is then next in the reader. Undefined at the end of the archive. Sole
  * interpreter of the archive: what it understands is written anew for the extractor, so the two cannot disagree.
  * Throws ImageError.

@@ -50,6 +50,18 @@ describe('a sound layer', () => {
     expect({ bytes, entries }).toEqual({ bytes: 5, entries: 8 });
   });
 
+  it.each([
+    ['two empty blocks', 512 + 1024],
+    ['one', 512 + 512],
+    ['none', 512],
+    ['none and no padding', 5],
+  ])('may end with %s', async (_what, bytes) => {
+    using outer = scratch();
+    const whole = tar([file('a', 'first'), file('b', 'aaaaa')]);
+    const { path } = await unpack(outer.path, whole.subarray(0, 512 + 512 + 512 + bytes));
+    expect(readFileSync(join(path, 'b'), 'utf8')).toBe('aaaaa');
+  });
+
   it.each([1, 7, 511, 512, 513, 10_000])('is the same in pieces of %i bytes', async (chunk) => {
     using outer = scratch();
     const data = Buffer.alloc(1500, 'abc');

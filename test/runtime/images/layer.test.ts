@@ -53,6 +53,7 @@ describe('a blob', () => {
     ['cut gzip', gzipSync(archive).subarray(0, -20), 'damaged: unexpected end of file'],
     ['cut zstd', zstdCompressSync(archive).subarray(0, -20), 'ends too early'],
     ['cut tar', archive.subarray(0, 5000), 'ends too early'],
+    ['tar cut in its padding', tar([file('a', 'x')]).subarray(0, 512 + 6), 'ends too early'],
     ['gzip with a flipped bit', flipped(gzipSync(archive)), 'damaged'],
     [
       'zstd with garbage behind',
