@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
 import { parseWorkflow } from '../../../src/workflow/parse.ts';
+import { planBuild } from '../../../src/workflow/build-plan.ts';
 import { workflowSchema } from '../../../src/workflow/schema.ts';
 
 describe('the published schema', () => {
@@ -40,6 +41,18 @@ test('the example of the documentation is a workflow', async () => {
     ['lint', 'success', 'ignore'],
     ['report', 'failure', 'fail'],
   ]);
+});
+
+test('every piece of a workflow in the documentation is right', async () => {
+  const page = await readFile(new URL('../../../docs/workflow.md', import.meta.url), 'utf8');
+  const pieces = [...page.matchAll(/```yaml\n([^]*?)```/g)].map(([, piece = '']) => piece);
+  expect(pieces.length).toBeGreaterThan(4);
+  for (const piece of pieces) {
+    const steps = piece.includes('steps:') ? '' : 'steps: [{ image: a }]\n';
+    expect(planBuild([{ file: 'docs.yaml', text: piece + steps }], undefined)).toMatchObject({
+      warnings: [],
+    });
+  }
 });
 
 test('2,000 files of real size are parsed in a second of processor time', async () => {
