@@ -80,6 +80,7 @@ describe('every error is a problem document', () => {
     ['no JSON at all', 'POST', '/v1/builds', json, '', 400],
     ['JSON that would change prototypes', 'POST', '/v1/builds', json, '{"__proto__":{"a":1}}', 400],
     ['another media type', 'POST', '/v1/builds', { 'content-type': 'text/xml' }, '<a/>', 415],
+    ['plain text', 'POST', '/v1/builds', { 'content-type': 'text/plain' }, 'hello', 415],
     ['a body without a type', 'POST', '/v1/builds', {}, 'hello', 415],
     ['a JSON body that is too large', 'POST', '/v1/builds', json, `"${'x'.repeat(3 * 1024 ** 2)}"`, 413],
     ['an unknown build', 'GET', `/v1/builds/${unknownId}`, {}, undefined, 404],
