@@ -45,7 +45,7 @@ export function clamp(plan: Plan, base: Amounts | undefined, policy: UntrustedPo
   };
   const timeoutMs = bounded('timeoutMs', plan.timeoutMs);
   const network: Network = policy.network === 'none' ? { kind: 'none' } : plan.network;
-  if (network.kind !== plan.network.kind) {
+  if (network.kind !== plan.network.kind && plan.network.kind !== 'default') {
     cuts.push(`network cut from ${plan.network.kind} to none: the repository's policy for untrusted builds`);
   }
   const names = namedIn([...plan.steps, ...plan.services]);

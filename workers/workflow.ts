@@ -161,7 +161,7 @@ function openSandbox(plan: Plan, { id, driver, log, mask }: WorkflowContext, sou
     id,
     limits: plan.limits,
     workspace: { path: plan.workspace, ...seen, ...(locks && { locks }) },
-    network: plan.network,
+    network: plan.network.kind === 'default' ? { kind: 'egress', otherwise: 'none' } : plan.network,
     notice: (line) => {
       const label = labelOf({ workflow: plan.name, step: 'network' });
       const text = Buffer.from(mask.text(`[cofferdam: ${line}]\n`));

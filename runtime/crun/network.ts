@@ -6,7 +6,7 @@ import { gatewayOf, type Place, placeOf } from './network/place.ts';
 import { startProxy } from './network/proxy.ts';
 import { createReach, type Exception } from './network/ranges.ts';
 import { createConnect } from './network/remote.ts';
-import { ports } from './network/ruleset.ts';
+import { maxFurtherPorts, ports } from './network/ruleset.ts';
 import { createTable } from './network/table.ts';
 import { askUpstream, type NameServer, systemNameServers } from './network/upstream.ts';
 
@@ -63,6 +63,12 @@ export function createNetworks(options: NetworkOptions): Networks {
 
   /** The firewall first, where a build would rather do without. */
   const place = async (network: Asked, notice: (line: string) => void): Promise<Place | undefined> => {
+    if (network.kind === 'allow' && allowList(network.hosts).ports.length > maxFurtherPorts) {
+      throw new SandboxError(
+        'open',
+        `a list of hosts names at most ${maxFurtherPorts} ports beside 80 and 443`,
+      );
+    }
     const found = placeOf(network.kind);
     try {
       if (!found) throw new SandboxError('open', `builds can have no network here: ${crowded}`);
@@ -80,9 +86,10 @@ export function createNetworks(options: NetworkOptions): Networks {
     of: (network, tell) => {
       if (network.kind === 'none') return undefined;
       const notice = once(tell);
+      const allow = network.kind === 'allow' ? allowList(network.hosts) : undefined;
       const placed = place(network, notice);
       placed.catch(() => {});
-      const allow = network.kind === 'allow' ? allowList(network.hosts) : undefined;
+      const further = (allow?.ports ?? []).map((port, i) => ({ port, listenOn: ports.further + i }));
       const services: { close(): void }[] = [];
       let state: 'new' | 'open' | 'closed' = 'new';
 
@@ -99,6 +106,7 @@ export function createNetworks(options: NetworkOptions): Networks {
         const listeners = [
           { port: 80, listenOn: ports.http },
           { port: 443, listenOn: ports.tls },
+          ...further,
         ];
         return Promise.all([
           names,
@@ -107,7 +115,12 @@ export function createNetworks(options: NetworkOptions): Networks {
       };
 
       return {
-        options: placed.then((found) => (found ? ['--link', found.link, found.ipv4, found.ipv6 ?? ''] : [])),
+        options: placed.then((found) => {
+          if (!found) return [];
+          const lead = further.map(({ port, listenOn }) => `${port} : ${listenOn}`).join(', ');
+          const link = ['--link', found.link, found.ipv4, found.ipv6 ?? ''];
+          return lead === '' ? link : [...link, '--lead', lead];
+        }),
         open: async (number) => {
           const found = await placed;
           if (!found || state === 'closed') return;

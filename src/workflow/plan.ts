@@ -44,10 +44,12 @@ export interface Plan {
 
 /** Whom the containers of a workflow can reach; each other always. */
 export type Network =
+  /** The workflow does not say: egress where the build may have it and the machine can give it, else none. */
+  | { readonly kind: 'default' }
   | { readonly kind: 'none' }
   /** The internet, but nothing that is private. */
   | { readonly kind: 'egress' }
-  /** Host names; `*.` at the start stands for any names below. */
+  /** Host names; `*.` at the start stands for any names below; `:PORT` at the end for another port than 80 and 443. */
   | { readonly kind: 'allow'; readonly hosts: readonly string[] };
 
 /** Of a workflow that says nothing of it. */
@@ -62,7 +64,7 @@ export const planDefaults = {
   services: [],
   caches: [],
   timeoutMs: defaultTimeoutMs,
-  network: { kind: 'none' },
+  network: { kind: 'default' },
   labels: {},
   retry: { max: 2 },
   checkout: 'source',

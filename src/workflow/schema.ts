@@ -67,10 +67,12 @@ const network = {
           items: {
             type: 'string',
             title: 'host name',
-            examples: ['packages.example.org', '*.example.org'],
+            description: 'Over HTTP and TLS at 80 and 443; with `:PORT` at that port instead.',
+            examples: ['packages.example.org', '*.example.org', 'git.example.org:22'],
             pattern:
-              '^(\\*\\.)?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$',
-            maxLength: 253,
+              '^(\\*\\.)?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*' +
+              '(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$',
+            maxLength: 259,
           },
           minItems: 1,
           maxItems: 100,

@@ -54,7 +54,10 @@ struct plan {
 	int classic;                   /* overlayfs of before Linux 6.5 */
 	const char *link;              /* what names of the host's network interfaces begin with; NULL: no network */
 	const char *ipv4, *ipv6;       /* the first pair of addresses; ipv6 may be empty */
+	const char *lead;              /* elements of an nft map: ports of anywhere to ports of the gateway; NULL: none */
 	struct list cgroups, set_file, set_value, join;
+	struct list each;              /* cgroups in which each container has one of its own */
+	const char *each_file;         /* the file of these by which a process joins */
 };
 
 /* What outer makes for the pod: kernel objects, and what /etc/resolv.conf says. */

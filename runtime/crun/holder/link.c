@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 enum { LINKS = 4096 };               /* of each kind, as in runtime/crun/network/place.ts */
 static const char inside[] = "eth0"; /* what the build calls its end */
@@ -163,6 +164,31 @@ static int netlink_socket(void)
 	return fd;
 }
 
+/* Leads connections to the gateway, in the build's own namespace, so that it goes with that. It opens nothing: what the
+ * gateway takes is for the host's firewall to say. */
+static void lead(int net, const char *gateway, const char *ports)
+{
+	char rules[4096];
+	char *environment[] = { "PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin", NULL };
+	int status, n = snprintf(rules, sizeof rules,
+		"add table ip cofferdam; "
+		"add chain ip cofferdam lead { type nat hook output priority -100; }; "
+		"add rule ip cofferdam lead oifname %s meta l4proto tcp dnat to %s:tcp dport map { %s }", inside, gateway, ports);
+	if (n >= (int)sizeof rules)
+		fail("too many ports");
+	pid_t child = fork();
+	if (child == 0) {
+		environ = environment;
+		if (!setns(net, CLONE_NEWNET))
+			execlp("nft", "nft", rules, NULL);
+		_exit(127);
+	}
+	if (child < 0 || waitpid(child, &status, 0) < 0)
+		die("nft");
+	if (status != 0)
+		fail("nft could not lead the build's connections to the proxy (status %#x)", status);
+}
+
 /* Both ends have addresses when this returns; the number of the pair says which. Names are asked of the host's end. */
 unsigned make_link(const struct plan *plan, struct spaces *spaces, unsigned first)
 {
@@ -203,6 +229,8 @@ unsigned make_link(const struct plan *plan, struct spaces *spaces, unsigned firs
 	}
 	let_forward(name);
 	inet_ntop(AF_INET, gateways[0].bytes, gateway, sizeof gateway);
+	if (plan->lead)
+		lead(spaces->net, gateway, plan->lead);
 	snprintf(spaces->resolver, sizeof spaces->resolver, "nameserver %s\n", gateway);
 	close(build);
 	close(host);

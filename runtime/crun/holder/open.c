@@ -52,6 +52,8 @@ static struct plan parse(int argc, char **argv)
 			plan.classic = 1;
 		else if (!strcmp(option, "--link"))
 			plan.link = NEXT, plan.ipv4 = NEXT, plan.ipv6 = NEXT;
+		else if (!strcmp(option, "--lead"))
+			plan.lead = NEXT;
 		else if (!strcmp(option, "--cgroup"))
 			add(&plan.cgroups, NEXT);
 		else if (!strcmp(option, "--set"))

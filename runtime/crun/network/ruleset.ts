@@ -12,7 +12,12 @@ export const ports = {
   dns: 24_053,
   http: 24_080,
   tls: 24_443,
+  /** The first of those for further ports of lists of hosts. */
+  further: 24_100,
 } as const;
+
+/** Ports beside 80 and 443 that a list of hosts may name. */
+export const maxFurtherPorts = 16;
 
 /** Connections that the builds of one link may have at one time: the machine has one table for those of all. */
 const maxConnections = 8192;
@@ -47,6 +52,7 @@ export interface Ruleset {
 export function ruleset({ exceptions, guarded }: RulesetOptions): Ruleset {
   const { egress, allow } = linkNames;
   const any = '"cfd*"';
+  const further = `${ports.further}-${ports.further + maxFurtherPorts - 1}`;
   const body = `
   set exceptions4 { type ipv4_addr . inet_service; flags interval; ${elements(exceptionsOf(exceptions, 4))} }
   set exceptions6 { type ipv6_addr . inet_service; flags interval; ${elements(exceptionsOf(exceptions, 6))} }
@@ -83,7 +89,7 @@ ${counters.map((name) => `  counter ${name} { }`).join('\n')}
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
     ct state related accept
     fib daddr . iif type local meta l4proto { tcp, udp } th dport ${ports.dns} accept
-    iifname "${allow}*" fib daddr . iif type local tcp dport { ${ports.http}, ${ports.tls} } accept
+    iifname "${allow}*" fib daddr . iif type local tcp dport { ${ports.http}, ${ports.tls}, ${further} } accept
     iifname "${egress}*" meta l4proto { tcp, udp } ip daddr . th dport @exceptions4 accept
     iifname "${egress}*" meta l4proto { tcp, udp } ip6 daddr . th dport @exceptions6 accept
     counter name to_host goto refuse

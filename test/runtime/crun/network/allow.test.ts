@@ -152,6 +152,54 @@ describe('a build with a list of hosts', () => {
   });
 });
 
+describe('another port', () => {
+  const further = allow(
+    'public.example:8443',
+    'other.example:8443',
+    '*.wild.example:8080',
+    'public.example:22',
+  );
+
+  test('is reached where it is listed, by name', async () => {
+    const { results, notices } = await world.probe(further, [
+      { kind: 'tls', host: 'public.example', port: 8443, name: 'public.example' },
+      { kind: 'tls', host: publicly.ipv4, port: 8443, name: 'other.example' },
+      { kind: 'http', host: 'a.wild.example', port: 8080, name: 'a.wild.example:8080' },
+      { kind: 'tls', host: 'a.wild.example', port: 8443, name: 'a.wild.example' },
+      http('public.example'),
+      { kind: 'tcp', host: 'public.example', port: 8081 },
+    ]);
+    expect(results).toEqual([
+      `public.example at ${publicly.ipv4}`,
+      `other.example at ${publicly.otherIPv4}`,
+      `200 a.wild.example:8080 at ${publicly.otherIPv4} for ${machineAddresses.ipv4[0]}`,
+      'ERR_SSL_TLSV1_ALERT_ACCESS_DENIED',
+      expect.stringMatching(/^403 /),
+      'ECONNREFUSED',
+    ]);
+    expect(notices.toSorted()).toEqual([
+      'network: denied a.wild.example:8443 (not in allow)',
+      'network: denied public.example:80 (not in allow)',
+    ]);
+  });
+
+  test('that one host is listed for leads to it, whatever is spoken', async () => {
+    const { results } = await world.probe(further, [
+      { kind: 'banner', host: 'public.example', port: 22 },
+      { kind: 'banner', host: publicly.otherIPv4, port: 22 },
+    ]);
+    const hello = `hello from ${publicly.ipv4}`;
+    expect(results).toEqual([hello, hello]);
+  });
+
+  test('is one of at most 16', async () => {
+    const hosts = Array.from({ length: 17 }, (_, i) => `public.example:${8000 + i}`);
+    const { error } = await world.build(allow(...hosts), 'true');
+    expect(error).toMatch(/at most 16 ports/);
+    expect((await world.build(allow(...hosts.slice(1)), 'true')).code).toBe(0);
+  });
+});
+
 test("two builds with different lists do not use each other's", async () => {
   const [one, two] = await Promise.all([
     world.probe(allow('public.example'), [http('public.example'), http('other.example')]),
