@@ -31,8 +31,9 @@ async function yamlFiles(dir: string, folder: string): Promise<string[]> {
   const names = await readdir(path).catch((error: NodeJS.ErrnoException) => {
     return error.code === 'ENOENT' || error.code === 'ENOTDIR' ? [] : cannotRead(path)(error);
   });
-  const visible = names.filter((name) => /^[^.].*\.ya?ml$/.test(name));
-  return visible.sort().map((name) => join(folder, name));
+  // With a dot too, as Woodpecker takes them; `._x.yaml` is what macOS leaves beside x.yaml.
+  const files = names.filter((name) => /^(?!\._).+\.ya?ml$/.test(name));
+  return files.sort().map((name) => join(folder, name));
 }
 
 async function isFile(path: string): Promise<boolean> {

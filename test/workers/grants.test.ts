@@ -3,7 +3,7 @@ import type { Repository } from '../../src/repositories.ts';
 import type { BuildSpec } from '../../src/spec.ts';
 import { UsageError } from '../../src/usage.ts';
 import type { BuildPlan } from '../../src/workflow/plan.ts';
-import { parseWorkflow } from '../../src/workflow/parse.ts';
+import { planBuild } from '../../src/workflow/build-plan.ts';
 import { grantTo, type GrantTools, repositoryOf } from '../../workers/grants.ts';
 import { SourceError } from '../../workers/source.ts';
 
@@ -42,9 +42,11 @@ const spec: BuildSpec = {
 };
 const untrusted: BuildSpec = { ...spec, trust: 'untrusted' };
 
-const planOf = (text: string, file = '.cofferdam.yaml'): BuildPlan => ({
-  workflows: [parseWorkflow(text, file)],
-});
+function planOf(text: string): BuildPlan {
+  const planned = planBuild([{ file: '.cofferdam.yaml', text }], undefined);
+  if (planned.kind === 'nothing') throw new Error('nothing to run');
+  return planned.build;
+}
 const plan = planOf(
   `image: a
 resources: { cpus: 8, memory: 16GiB }

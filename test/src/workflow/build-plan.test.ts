@@ -124,7 +124,9 @@ describe('what cannot be is told with its place', () => {
       [
         'b.yaml:1:8: steps is empty',
         'a.yaml:1:8: image must be an image reference such as node:24 or bootstrap:bookworm+make, not 5',
-        expect.stringMatching(/^a\.yaml:3:1: unknown key 'foo'; a workflow has image, packages, steps, services, /),
+        expect.stringMatching(
+          /^a\.yaml:3:1: unknown key 'foo'; a workflow has image, packages, steps, services, /,
+        ),
       ],
     ],
   ])('%s', (_, files, problems) => expect(problemsOf(files)).toEqual(problems));

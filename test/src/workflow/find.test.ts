@@ -24,9 +24,10 @@ test.each([
   [['.cofferdam/x.yml'], '.cofferdam/x.yml'],
   [['.woodpecker.yml'], '.woodpecker.yml'],
   [['.woodpecker/x.yaml'], '.woodpecker/x.yaml'],
+  [['.woodpecker/.x.yaml'], '.woodpecker/.x.yaml'],
   [['.cofferdam/x.yaml', '.woodpecker.yaml', '.woodpecker/y.yaml'], '.cofferdam/x.yaml'],
   [
-    ['.cofferdam/notes.txt', '.cofferdam/.x.yaml.swp', '.cofferdam/.hidden.yaml', '.woodpecker.yaml'],
+    ['.cofferdam/notes.txt', '.cofferdam/.x.yaml.swp', '.cofferdam/._x.yaml', '.woodpecker.yaml'],
     '.woodpecker.yaml',
   ],
   [['.cofferdam.yaml/is/a/directory', '.cofferdam.yml'], '.cofferdam.yml'],

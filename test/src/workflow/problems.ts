@@ -1,10 +1,10 @@
-import { parseWorkflow } from '../../../src/workflow/parse.ts';
+import { planBuild } from '../../../src/workflow/build-plan.ts';
 import { WorkflowError } from '../../../src/workflow/problem.ts';
 
-/** What parseWorkflow says about a text, one line a problem, without the file's name. */
+/** What is wrong with the text of a workflow file, one line a problem, without the file's name. */
 export function problemsOf(text: string): string[] {
   try {
-    parseWorkflow(text, 'w.yaml');
+    planBuild([{ file: 'w.yaml', text }], undefined);
   } catch (error) {
     if (error instanceof WorkflowError)
       return error.message.split('\n').map((line) => line.replace('w.yaml:', ''));

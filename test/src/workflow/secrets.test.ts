@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { parseWorkflow } from '../../../src/workflow/parse.ts';
 import type { PlanStep } from '../../../src/workflow/plan.ts';
+import { workflowOf } from './planned.ts';
 import { problemsOf } from './problems.ts';
 
 /** The steps of a workflow with the image `a`. */
 const stepsOf = (...steps: object[]): readonly PlanStep[] =>
-  parseWorkflow(JSON.stringify({ image: 'a', environment: { TOKEN: 'none', A: 1 }, steps }), 'w.yaml').steps;
+  workflowOf({ image: 'a', environment: { TOKEN: 'none', A: 1 }, steps }).steps;
 
 describe('a step names its secrets', () => {
   test('as variables, which take the place of others of that name', () => {

@@ -1,18 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { defaultLimits } from '../../../src/limits.ts';
-import { parseWorkflow } from '../../../src/workflow/parse.ts';
-import type { Plan } from '../../../src/workflow/plan.ts';
+import { planBuild } from '../../../src/workflow/build-plan.ts';
+import { planDefaults } from '../../../src/workflow/plan.ts';
+import { workflowOf } from './planned.ts';
 
 const minimal = { image: 'debian:12', steps: [{ commands: ['make'] }] };
 
-/** JSON is YAML. */
-const planOf = (file: object): Plan => parseWorkflow(JSON.stringify(file), '.cofferdam.yaml');
-
 describe('a workflow file becomes a plan', () => {
   test('with every default filled in', () => {
-    expect(parseWorkflow('image: debian:12\nsteps:\n  - commands: make\n', '.cofferdam.yaml')).toEqual({
-      name: 'cofferdam',
-      file: 'cofferdam',
+    expect(workflowOf('image: debian:12\nsteps:\n  - commands: make\n')).toEqual({
+      name: 'ci',
+      file: 'ci',
       image: 'debian:12',
       steps: [
         {
@@ -37,7 +35,7 @@ describe('a workflow file becomes a plan', () => {
       caches: [],
       timeoutMs: 3_600_000,
       limits: defaultLimits,
-      network: { kind: 'none' },
+      network: planDefaults.network,
       labels: {},
       retry: { max: 2 },
       checkout: 'source',
@@ -53,11 +51,13 @@ describe('a workflow file becomes a plan', () => {
     ['.woodpecker.yaml', 'woodpecker'],
     ['.woodpecker/a.b.yml', 'a.b'],
   ])('%s is named %s', (file, name) => {
-    expect(parseWorkflow(JSON.stringify(minimal), file).name).toBe(name);
+    expect(planBuild([{ file, text: JSON.stringify(minimal) }], undefined)).toMatchObject({
+      build: { workflows: [{ name, file: name }] },
+    });
   });
 
   test('steps are a list or a map, in the order of the file', () => {
-    const names = (steps: object) => planOf({ image: 'a', steps }).steps.map(({ name }) => name);
+    const names = (steps: object) => workflowOf({ image: 'a', steps }).steps.map(({ name }) => name);
     const commands = ['true'];
     expect(names([{ commands }, { name: 'test', commands }, { commands }])).toEqual([
       'step-1',
@@ -73,18 +73,17 @@ describe('a workflow file becomes a plan', () => {
 
   test('a step with an image of its own has a container of its own, also when the image is the same', () => {
     const commands = 'true';
-    const both = planOf({ image: 'a', steps: [{ commands }, { image: 'a', commands }] });
+    const both = workflowOf({ image: 'a', steps: [{ commands }, { image: 'a', commands }] });
     expect(both.image).toBe('a');
     expect(both.steps.map(({ container }) => container)).toEqual([
       { kind: 'shared' },
       { kind: 'own', image: 'a' },
     ]);
-    expect(planOf({ image: 'a', steps: [{ image: 'b', commands }] }).image).toBeUndefined();
+    expect(workflowOf({ image: 'a', steps: [{ image: 'b', commands }] }).image).toBeUndefined();
   });
 
   test('merge keys and anchors work', () => {
-    const plan = parseWorkflow(
-      `
+    const plan = workflowOf(`
 steps:
   - &base
     name: one
@@ -96,9 +95,7 @@ steps:
     environment: { B: 3 }
   - <<: [{ failure: ignore, image: first }, { image: second, name: three }]
     commands: *run
-`,
-      'w.yaml',
-    );
+`);
     expect(plan.steps).toMatchObject([
       { name: 'one', environment: { A: '1', B: '2' } },
       {
@@ -128,7 +125,7 @@ steps:
     ],
     [[{ status: 'failure' }, { status: ['failure'] }], ['failure']],
   ])('when %j the step runs after %j', (when, expected) => {
-    expect(planOf({ image: 'a', steps: [{ commands: 'x', when }] }).steps[0].when).toEqual(expected);
+    expect(workflowOf({ image: 'a', steps: [{ commands: 'x', when }] }).steps[0].when).toEqual(expected);
   });
 
   test.each([
@@ -138,7 +135,7 @@ steps:
     ['1h1m1s', 3_661_000],
     ['168h', 168 * 3_600_000],
   ])('timeout %s is %d ms', (timeout, milliseconds) => {
-    expect(planOf({ ...minimal, timeout }).timeoutMs).toBe(milliseconds);
+    expect(workflowOf({ ...minimal, timeout }).timeoutMs).toBe(milliseconds);
   });
 
   test.each([
@@ -151,7 +148,7 @@ steps:
     [100_000_000, 1e8],
     ['100000000B', 1e8],
   ])('memory %s is %d bytes', (memory, bytes) => {
-    expect(planOf({ ...minimal, resources: { memory } }).limits).toEqual({
+    expect(workflowOf({ ...minimal, resources: { memory } }).limits).toEqual({
       ...defaultLimits,
       memoryBytes: bytes,
     });
@@ -159,7 +156,7 @@ steps:
 
   test('limits are taken over, down to the least', () => {
     const resources = { cpus: 0.01, memory: '32MiB', disk: '1MiB', pids: 8 };
-    expect(planOf({ ...minimal, resources }).limits).toEqual({
+    expect(workflowOf({ ...minimal, resources }).limits).toEqual({
       ...defaultLimits,
       cpus: 0.01,
       memoryBytes: 32 * 2 ** 20,
@@ -188,13 +185,13 @@ steps:
     ],
     [[], []],
   ])('artifacts %j', (artifacts, expected) => {
-    expect(planOf({ ...minimal, artifacts }).artifacts).toEqual(expected);
+    expect(workflowOf({ ...minimal, artifacts }).artifacts).toEqual(expected);
   });
 });
 
 describe('environment', () => {
   const environmentOf = (yaml: string) =>
-    parseWorkflow(`image: a\nsteps: [{commands: x}]\nenvironment:\n${yaml}`, 'w.yaml').steps[0].environment;
+    workflowOf(`image: a\nsteps: [{commands: x}]\nenvironment:\n${yaml}`).steps[0].environment;
 
   test('values are text; numbers keep their spelling, null is empty', () => {
     const yaml = `
@@ -224,10 +221,7 @@ describe('environment', () => {
   });
 
   test('is read as YAML 1.2 whatever version the file says', () => {
-    const plan = parseWorkflow(
-      '%YAML 1.1\n---\nimage: a\nsteps: [{commands: x, environment: {A: yes}}]\n',
-      'w.yaml',
-    );
+    const plan = workflowOf('%YAML 1.1\n---\nimage: a\nsteps: [{commands: x, environment: {A: yes}}]\n');
     expect(plan.steps[0].environment).toEqual({ A: 'yes' });
   });
 
@@ -237,7 +231,7 @@ describe('environment', () => {
 
   test("a step's own wins over the workflow's", () => {
     const steps = [{ commands: 'x', environment: ['B=3'] }, { commands: 'x' }];
-    const plan = planOf({ image: 'a', environment: { A: 1, B: 2 }, steps });
+    const plan = workflowOf({ image: 'a', environment: { A: 1, B: 2 }, steps });
     expect(plan.steps.map(({ environment }) => environment)).toEqual([
       { A: '1', B: '3' },
       { A: '1', B: '2' },
