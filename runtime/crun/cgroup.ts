@@ -29,6 +29,10 @@ export interface CgroupPlan {
   readonly settings: readonly (readonly [file: string, value: string])[];
   /** Files that a process writes `0` to, to join. */
   readonly join: readonly string[];
+  /** Directories in which each container has a cgroup of its own, so that it is known to whom something was refused. */
+  readonly each: readonly string[];
+  /** The file of these by which a process joins. */
+  readonly eachFile: string;
 }
 
 /** What makes a verdict. */
@@ -49,6 +53,8 @@ export class CgroupError extends Error {
 }
 
 const controllers: readonly Controller[] = ['memory', 'pids', 'cpu', 'cpuacct'];
+/** Those whose refusals make verdicts. */
+const refusing: readonly Controller[] = ['memory', 'pids'];
 
 /** Finds the hierarchies and makes our parent directory in each. Throws CgroupError. */
 export function cgroupTree(root = '/sys/fs/cgroup'): CgroupTree {
@@ -94,7 +100,11 @@ export function cgroupPlan(tree: CgroupTree, id: string, limits: Limits): Cgroup
   const period = 100_000;
   const quota = Math.max(1000, Math.round(limits.cpus * period));
   const memory = String(limits.memoryBytes);
-  const directories = [...new Set(controllers.map((controller) => join(tree.parents[controller], id)))];
+  const directoriesOf = (some: readonly Controller[]) => [
+    ...new Set(some.map((controller) => join(tree.parents[controller], id))),
+  ];
+  const directories = directoriesOf(controllers);
+  const each = directoriesOf(refusing);
   // The init of a container and crun, while it starts one, count too.
   const pids = String(limits.pids + 4);
   if (tree.version === 2) {
@@ -105,8 +115,12 @@ export function cgroupPlan(tree: CgroupTree, id: string, limits: Limits): Cgroup
         ...optional(join(tree.parents.memory, 'memory.swap.max'), at('memory', 'memory.swap.max'), '0'),
         [at('pids', 'pids.max'), pids],
         [at('cpu', 'cpu.max'), `${quota} ${period}`],
+        // All processes are in the cgroups of containers, which only then may have controllers.
+        [at('memory', 'cgroup.subtree_control'), refusing.map((name) => `+${name}`).join(' ')],
       ],
-      join: directories.map((directory) => join(directory, 'cgroup.procs')),
+      join: [],
+      each,
+      eachFile: 'cgroup.procs',
     };
   }
   return {
@@ -123,7 +137,11 @@ export function cgroupPlan(tree: CgroupTree, id: string, limits: Limits): Cgroup
       [at('cpu', 'cpu.cfs_quota_us'), String(quota)],
     ],
     // `tasks` moves one thread; a single-threaded process that writes 0 takes no global lock with it.
-    join: directories.map((directory) => join(directory, 'tasks')),
+    join: directories
+      .filter((directory) => !each.includes(directory))
+      .map((directory) => join(directory, 'tasks')),
+    each,
+    eachFile: 'tasks',
   };
 }
 
@@ -132,12 +150,15 @@ function optional(probe: string, file: string, value: string): (readonly [string
   return existsSync(probe) ? [[file, value]] : [];
 }
 
-/** What the kernel refused to a build so far. Throws when its cgroups are gone. */
-export function readRefusals(tree: CgroupTree, id: string): Refusals {
+/** What the kernel refused to a container of a build so far. Throws when its cgroups are gone. */
+export function readRefusals(tree: CgroupTree, id: string, container: string): Refusals {
   const events = tree.version === 2 ? 'memory.events' : 'memory.oom_control';
+  const place = join(id, container);
+  // Whose limit it was counts on cgroup v2 from Linux 6.11 on, and who wanted to fork before and on v1.
+  const pidsRefused = [id, place].map((each) => field(read(tree, each, 'pids', 'pids.events'), 'max'));
   return {
-    oomKills: field(read(tree, id, 'memory', events), 'oom_kill'),
-    pidsRefused: field(read(tree, id, 'pids', 'pids.events'), 'max'),
+    oomKills: field(read(tree, place, 'memory', events), 'oom_kill'),
+    pidsRefused: Math.max(...pidsRefused),
   };
 }
 
@@ -176,7 +197,11 @@ export function sweepCgroups(tree: CgroupTree, now = Date.now()): void {
     for (const entry of readdirSync(parent, { withFileTypes: true })) {
       const directory = join(parent, entry.name);
       try {
-        if (entry.isDirectory() && now - statSync(directory).mtimeMs > staleAfterMs) rmdirSync(directory);
+        if (!entry.isDirectory() || now - statSync(directory).mtimeMs <= staleAfterMs) continue;
+        for (const container of readdirSync(directory, { withFileTypes: true })) {
+          if (container.isDirectory()) rmdirSync(join(directory, container.name));
+        }
+        rmdirSync(directory);
       } catch {
         // Busy: it has processes, so it is not ours to remove.
       }

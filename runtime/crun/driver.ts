@@ -132,6 +132,7 @@ export function holderCommand(
       ...cgroups.directories.map((path) => ['--cgroup', path]),
       ...cgroups.settings.map(([file, value]) => ['--set', file, value]),
       ...cgroups.join.map((file) => ['--join', file]),
+      ...cgroups.each.map((directory) => ['--each', directory, cgroups.eachFile]),
     ].flat(),
     env: {},
   };

@@ -76,7 +76,8 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
   let failure: SandboxError | undefined;
   let diskPeakBytes = 0;
   let nextId = 1;
-  let refused: Refusals = { oomKills: 0, pidsRefused: 0 };
+  /** What was refused to containers when a command of theirs ended last. */
+  const refused = new Map<string, Refusals>();
   let network: 'closed' | 'open' = parts.network ? 'closed' : 'open';
 
   const send = (...words: readonly string[]) => {
@@ -266,10 +267,17 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
     }
   };
 
-  const judge = (end: CommandEnd): Exit => {
-    const before = refused;
-    refused = counted(readRefusals);
-    return exitOf(end, before, refused);
+  /**
+   * To which of several commands of a container something was refused nobody knows: it is held against the first that
+   * fails, or else the last.
+   */
+  const judge = (container: string, end: CommandEnd): Exit => {
+    const before = refused.get(container) ?? { oomKills: 0, pidsRefused: 0 };
+    const after = counted((tree, id) => readRefusals(tree, id, container));
+    const others = [...running.values()].some((each) => each.container === container);
+    if (others && end.status === 0) return exitOf(end, after, after);
+    refused.set(container, after);
+    return exitOf(end, before, after);
   };
 
   return {
@@ -280,7 +288,7 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
       }
       startContainer(name, 'limited', parts.configs.build, hostsFile(container), root);
       return {
-        run: async (command, sink) => judge(await launch(name, command, sink)),
+        run: async (command, sink) => judge(name, await launch(name, command, sink)),
         signal: (signal, command) => {
           const id = command === undefined ? 0 : idOf(name, command);
           if (id !== undefined) send('signal', name, String(signals[signal]), String(id));

@@ -1,5 +1,6 @@
 /* outer: takes what must outlive the pod (locks, cgroups), starts the pod, waits for it, cleans up. */
 #include "holder.h"
+#include <dirent.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
@@ -60,6 +61,8 @@ static struct plan parse(int argc, char **argv)
 			add(&plan.set_file, NEXT), add(&plan.set_value, NEXT);
 		else if (!strcmp(option, "--join"))
 			add(&plan.join, NEXT);
+		else if (!strcmp(option, "--each"))
+			add(&plan.each, NEXT), plan.each_file = NEXT;
 		else
 			fail("unknown option: %s", option);
 #undef NEXT
@@ -71,11 +74,28 @@ static struct plan parse(int argc, char **argv)
 	return plan;
 }
 
+static void remove_cgroup(const char *path)
+{
+	for (int tries = 0; rmdir(path) && errno == EBUSY && tries < 2000; tries++)
+		usleep(1000);
+}
+
 static void remove_cgroups(const struct plan *plan)
 {
+	char path[PATH_MAX];
+	struct dirent *entry;
+	for (int i = plan->each.count - 1; i >= 0; i--) {
+		DIR *containers = opendir(plan->each.item[i]);
+		while (containers && (entry = readdir(containers)))
+			if (entry->d_type == DT_DIR && entry->d_name[0] != '.') {
+				snprintf(path, sizeof path, "%s/%s", plan->each.item[i], entry->d_name);
+				remove_cgroup(path);
+			}
+		if (containers)
+			closedir(containers);
+	}
 	for (int i = plan->cgroups.count - 1; i >= 0; i--)
-		for (int tries = 0; rmdir(plan->cgroups.item[i]) && errno == EBUSY && tries < 2000; tries++)
-			usleep(1000);
+		remove_cgroup(plan->cgroups.item[i]);
 }
 
 /* What went wrong, once the cgroups made so far are removed again. */

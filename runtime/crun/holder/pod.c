@@ -131,15 +131,29 @@ static void write_config(const char *name, const char *config)
 
 /* crun and what it starts inherit the cgroups. Writing 0, the writer itself, takes no global lock
  * (cgroup_procs_write_start in the kernel), which a move by number would. */
-static void join_cgroups(void)
+static void join_cgroup(const char *file)
 {
-	for (int i = 0; i < plan->join.count; i++) {
-		int fd = open(plan->join.item[i], O_WRONLY | O_CLOEXEC);
-		if (fd < 0 || write(fd, "0", 1) != 1) {
-			dprintf(2, "join %s: %s\n", plan->join.item[i], strerror(errno));
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1) {
+		dprintf(2, "join %s: %s\n", file, strerror(errno));
+		_exit(70);
+	}
+	close(fd);
+}
+
+static void join_cgroups(const char *container)
+{
+	char path[PATH_MAX];
+	for (int i = 0; i < plan->join.count; i++)
+		join_cgroup(plan->join.item[i]);
+	for (int i = 0; i < plan->each.count; i++) {
+		snprintf(path, sizeof path, "%s/%s", plan->each.item[i], container);
+		if (mkdir(path, 0755)) {
+			dprintf(2, "cgroup %s: %s\n", path, strerror(errno));
 			_exit(70);
 		}
-		close(fd);
+		snprintf(path, sizeof path, "%s/%s/%s", plan->each.item[i], container, plan->each_file);
+		join_cgroup(path);
 	}
 }
 
@@ -164,7 +178,7 @@ static void exec_crun(const char *name, int limited, int control, int errors)
 	dup2(errors, 1);
 	dup2(errors, 2);
 	if (limited)
-		join_cgroups();
+		join_cgroups(name);
 	dup2(control, 3);
 	snprintf(bundle, sizeof bundle, "%s/c/%s", plan->mount, name);
 	snprintf(pid_file, sizeof pid_file, "%s/pid", bundle);

@@ -75,6 +75,19 @@ export function commandRules({ open }: Bench): void {
       expect(await tell(box, 'echo on')).toEqual({ exit: code(0), output: 'on\n' });
     });
 
+    test('of one command end that one alone; when it has ended nothing', async () => {
+      await using sandbox = open();
+      const box = start(sandbox);
+      const [first, second] = [shell('echo up; sleep 20'), shell('echo up; sleep 0.5; exit 3')];
+      const both = await Promise.all([
+        box.run(first, () => box.signal('SIGTERM', first)),
+        box.run(second, () => {}),
+      ]);
+      expect(both).toEqual([code(143), code(3)]);
+      box.signal('SIGKILL', first);
+      expect((await tell(box, 'echo on')).output).toBe('on\n');
+    });
+
     test('kill() ends all commands of one container only, with 137', async () => {
       await using sandbox = open();
       const box = start(sandbox, 'one');

@@ -44,18 +44,19 @@ const relative = (text: string) => text.replace(`${root}/`, '');
 
 /** The plan with paths as they are below the root. */
 function plan() {
-  const { directories: made, settings, join: joined } = cgroupPlan(cgroupTree(root), 'b1', limits);
+  const { directories: made, settings, each, ...rest } = cgroupPlan(cgroupTree(root), 'b1', limits);
   return {
     directories: made.map(relative),
     settings: settings.map(([file, value]) => `${relative(file)} ${value}`),
-    join: joined.map(relative),
+    join: rest.join.map(relative),
+    each: each.map((directory) => `${relative(directory)}/*/${rest.eachFile}`),
   };
 }
 
 describe('on cgroup v2', () => {
   const v2 = { 'cgroup.controllers': 'cpuset cpu io memory pids\n', 'cgroup.subtree_control': '' };
 
-  test('a build has one cgroup with all limits', () => {
+  test('a build has one cgroup with all limits, and in it one for each container', () => {
     write({ ...v2, 'cofferdam/memory.swap.max': 'max' });
     expect(plan()).toEqual({
       directories: ['cofferdam/b1'],
@@ -64,8 +65,10 @@ describe('on cgroup v2', () => {
         'cofferdam/b1/memory.swap.max 0',
         'cofferdam/b1/pids.max 14',
         'cofferdam/b1/cpu.max 150000 100000',
+        'cofferdam/b1/cgroup.subtree_control +memory +pids',
       ],
-      join: ['cofferdam/b1/cgroup.procs'],
+      join: [],
+      each: ['cofferdam/b1/*/cgroup.procs'],
     });
   });
 
@@ -85,17 +88,28 @@ describe('on cgroup v2', () => {
   test.each([
     ['memory.peak', { 'cofferdam/b1/memory.peak': '300\n' }, 300],
     ['memory.current before Linux 5.19', {}, 200],
-  ])('the counters are of the build, its peak from %s', (_, files, memoryPeakBytes) => {
+  ])('what is used is of the build, its peak from %s', (_, files, memoryPeakBytes) => {
     write({
       ...v2,
       ...files,
-      'cofferdam/b1/memory.events': 'low 0\noom 5\noom_kill 2\noom_group_kill 9\n',
       'cofferdam/b1/memory.current': '200\n',
-      'cofferdam/b1/pids.events': 'max 3\n',
       'cofferdam/b1/cpu.stat': 'usage_usec 2500000\nuser_usec 1\n',
     });
-    expect(readRefusals(cgroupTree(root), 'b1')).toEqual({ oomKills: 2, pidsRefused: 3 });
     expect(readConsumption(cgroupTree(root), 'b1')).toEqual({ memoryPeakBytes, cpuSeconds: 2.5 });
+  });
+
+  test.each([
+    ['Linux 6.11, where forks count against whose limit it was', 3, 0],
+    ['before it, where they count against who forked', 0, 3],
+  ])('refusals are of a container, on %s', (_, ofBuild, ofContainer) => {
+    write({
+      ...v2,
+      'cofferdam/b1/memory.events': 'low 0\noom 5\noom_kill 9\n',
+      'cofferdam/b1/pids.events': `max ${ofBuild}\n`,
+      'cofferdam/b1/db/memory.events': 'low 0\noom 5\noom_kill 2\noom_group_kill 9\n',
+      'cofferdam/b1/db/pids.events': `max ${ofContainer}\n`,
+    });
+    expect(readRefusals(cgroupTree(root), 'b1', 'db')).toEqual({ oomKills: 2, pidsRefused: 3 });
   });
 
   test('a missing controller is named', () => {
@@ -126,7 +140,8 @@ describe.each([
         'cpu/cofferdam/b1/cpu.cfs_period_us 100000',
         'cpu/cofferdam/b1/cpu.cfs_quota_us 150000',
       ],
-      join: ['memory', 'pids', 'cpu', 'cpuacct'].map((name) => `${name}/cofferdam/b1/tasks`),
+      join: ['cpu', 'cpuacct'].map((name) => `${name}/cofferdam/b1/tasks`),
+      each: ['memory', 'pids'].map((name) => `${name}/cofferdam/b1/*/tasks`),
     });
   });
 
@@ -140,18 +155,19 @@ describe.each([
     expect(plan().settings).toContain(`${shared}/cpu.cfs_quota_us 150000`);
   });
 
-  test('the counters are of the build', () => {
+  test('what is used is of the build, and refusals are of a container', () => {
     v1();
     write({
-      'memory/cofferdam/b1/memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 2\n',
+      'memory/cofferdam/b1/db/memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 2\n',
       'memory/cofferdam/b1/memory.max_usage_in_bytes': '300\n',
-      'pids/cofferdam/b1/pids.events': 'max 3\n',
+      'pids/cofferdam/b1/pids.events': 'max 0\n',
+      'pids/cofferdam/b1/db/pids.events': 'max 3\n',
       'cpuacct/cofferdam/b1/cpuacct.usage': '2500000000\n',
     });
-    expect(readRefusals(cgroupTree(root), 'b1')).toEqual({ oomKills: 2, pidsRefused: 3 });
+    expect(readRefusals(cgroupTree(root), 'b1', 'db')).toEqual({ oomKills: 2, pidsRefused: 3 });
     expect(readConsumption(cgroupTree(root), 'b1')).toEqual({ memoryPeakBytes: 300, cpuSeconds: 2.5 });
     for (const read of [readRefusals, readConsumption]) {
-      expect(() => read(cgroupTree(root), 'other')).toThrow(/ENOENT/);
+      expect(() => read(cgroupTree(root), 'other', 'db')).toThrow(/ENOENT/);
     }
   });
 
@@ -172,8 +188,8 @@ test('a sweep removes cgroups that are empty and older than an hour', () => {
     'cpu',
     'cpuacct',
     'memory/cofferdam/new',
-    'memory/cofferdam/old',
-    'memory/cofferdam/busy/process',
+    'memory/cofferdam/old/container',
+    'memory/cofferdam/busy/container/process',
     'pids',
   );
   const now = Date.now();

@@ -11,6 +11,8 @@ const cgroups = {
   directories: ['/cg/a', '/cg/b'],
   settings: [['/cg/a/max', '5']],
   join: ['/cg/a/tasks'],
+  each: ['/cg/b'],
+  eachFile: 'tasks',
 } as const;
 
 test.each([
@@ -35,7 +37,7 @@ test.each([
     expect(command.args.join(' ')).toBe(
       'open --mount /data/mnt --crun /usr/bin/crun --layers /layers --slots /data/slots 1879048192 4096 ' +
         `--workspace /workspace --tmpfs 1000 50 --source /src --source /more --lock /a --lock /b ${flag}` +
-        '--cgroup /cg/a --cgroup /cg/b --set /cg/a/max 5 --join /cg/a/tasks',
+        '--cgroup /cg/a --cgroup /cg/b --set /cg/a/max 5 --join /cg/a/tasks --each /cg/b tasks',
     );
   },
 );

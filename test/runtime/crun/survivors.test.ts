@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFileSync, rmdirSync } from 'node:fs';
+import { globSync, readFileSync, rmdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -141,7 +141,10 @@ test('a killed outer process leaves empty cgroups, and nothing else', async () =
   const ours = left.filter((path) => path.includes(basename(place.dataDir)));
   expect(ours.length).toBeGreaterThan(0);
   await expectSameCensus(place.dataDir, { ...before, cgroups: left });
-  for (const path of ours) rmdirSync(path);
+  for (const path of ours) {
+    for (const container of globSync(join(path, '*/'))) rmdirSync(container);
+    rmdirSync(path);
+  }
 });
 
 test('a killed init ends its commands with 137 and its container, and nothing else', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Limits } from '../../../runtime/sandbox.ts';
+import { debian } from '../../rootfs.ts';
 import { lab, sh, shell, start, tell } from './lab.ts';
 
 const MiB = 1024 ** 2;
@@ -19,6 +20,25 @@ describe('memory', () => {
     });
     expect(await tell(box, shell('echo next'))).toEqual({ exit: code(0), output: 'next\n' });
     expect((await sandbox.usage()).memoryPeakBytes).toBeLessThanOrEqual(limits.memoryBytes);
+  });
+
+  test('beyond the limit is held against the container that was refused it, not against others', async () => {
+    await using place = lab();
+    const sandbox = place.open({ limits });
+    const service = sandbox.start({ name: 'service', root: debian });
+    const step = sandbox.start({ name: 'step', root: debian });
+    const serving = tell(service, shell('sleep 2; exit 3'));
+    const bomb = 'head -c 200M /dev/zero | tail -c 200M >/dev/null';
+    expect((await tell(step, shell(`${bomb}; exit 0`))).exit.reason).toBe('oom');
+    expect((await serving).exit).toEqual(code(3));
+  });
+
+  test('beyond the limit in a container with several commands is held against the one that fails', async () => {
+    await using place = lab();
+    const box = start(place.open({ limits }));
+    const bomb = 'head -c 200M /dev/zero | tail -c 200M >/dev/null || exit 5';
+    const both = await Promise.all([tell(box, shell('sleep 1')), tell(box, shell(`${bomb}; sleep 2`))]);
+    expect(both.map(({ exit }) => exit)).toEqual([code(0), { reason: 'oom', code: 5 }]);
   });
 
   // Its pages stay when the kernel has killed the writer, so more may be killed until none is left.
