@@ -78,6 +78,18 @@ export interface WorkflowRecord {
   readonly steps: readonly StepRecord[];
   /** Absent when there are none. */
   readonly services?: readonly ServiceRecord[];
+  /** Absent when there are none. */
+  readonly caches?: readonly CacheRecord[];
+}
+
+/** What a cache did for a workflow. */
+export interface CacheRecord {
+  readonly name: string;
+  /** `exact`: what was saved for the same key files; `newest`: what was saved last for others. */
+  readonly restored: 'exact' | 'newest' | 'none';
+  /** Of its files, when it was restored, and when it was saved; absent when it was not. */
+  readonly restoredBytes?: number;
+  readonly savedBytes?: number;
 }
 
 export interface ArtifactRecord {

@@ -1,4 +1,5 @@
-import { mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tryLock } from '../runtime/images/lock.ts';
@@ -12,7 +13,7 @@ export interface CachedLayer {
   readonly lock: string;
 }
 
-/** Layers of workspaces, made once on this machine, shared by all builds, and removed when they were not used for long. */
+/** Layers that builds share, made once on this machine, and removed when they were not used for long. */
 export interface LayerCache {
   /** The layer of a key (64 hexadecimal digits), which counts as used now; undefined: it is not here. Starts nothing. */
   find(key: string): CachedLayer | undefined;
@@ -22,24 +23,45 @@ export interface LayerCache {
    * are not of these bytes: the file `shared`, where there is one, names the directory that they are in.
    */
   make(key: string, fill: (directory: string) => Promise<number>): Promise<CachedLayer>;
-  /** Takes a layer away that must not be used any more; builds that have it keep it. */
+  /** Takes a layer away that must not be used any more. */
   discard(key: string): Promise<void>;
+  /** The same, but builds that have it keep it: from now on it has another key, and trim() removes it first. */
+  forget(key: string): Promise<void>;
+  /** Keys of all there are, also of those that were forgotten. */
+  keys(): string[];
+  /** Where the layer of a key is, or would be. */
+  place(key: string): CachedLayer;
+  /** All there are; in no order. */
+  list(): Promise<ListedLayer[]>;
+  /** Removes a layer unless a build has it; whether it is gone. */
+  remove(key: string): Promise<boolean>;
   /** Removes what was not used for the longest time until no more than the cap is left. */
   trim(): Promise<void>;
 }
 
+export interface ListedLayer extends CachedLayer {
+  readonly key: string;
+  readonly bytes: number;
+  /** Milliseconds since 1970. */
+  readonly usedAt: number;
+}
+
 export interface LayerCacheOptions {
   readonly dataDir: string;
+  /** Of the directory below it; default `sources`. */
+  readonly name?: string;
   /** Bytes that are kept at most, beyond what running builds use. */
   readonly capBytes: number;
 }
 
 /** A layer handed out a moment ago may not be locked by its sandbox yet. */
 const untouchableMs = 10 * 60_000;
+/** When a forgotten layer was used, in milliseconds. */
+const forgottenAt = 1000;
 const abandonedMs = 24 * 3_600_000;
 
-export function layerCache({ dataDir, capBytes }: LayerCacheOptions): LayerCache {
-  const root = join(dataDir, 'sources');
+export function layerCache({ dataDir, capBytes, name = 'sources' }: LayerCacheOptions): LayerCache {
+  const root = join(dataDir, name);
   const place = (key: string): CachedLayer => {
     const directory = join(root, key);
     return { directory, tree: join(directory, 'tree'), lock: join(directory, 'lock') };
@@ -62,7 +84,7 @@ export function layerCache({ dataDir, capBytes }: LayerCacheOptions): LayerCache
     return await mkdtemp(join(root, prefix));
   };
   /** Aside in one step: what is half removed must not look like a layer. */
-  const remove = async (directory: string) => {
+  const take = async (directory: string) => {
     const aside = await fresh('.gone-');
     await rename(directory, join(aside, 'layer')).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
@@ -89,17 +111,41 @@ export function layerCache({ dataDir, capBytes }: LayerCacheOptions): LayerCache
     },
     discard: async (key) => {
       const { directory } = place(key);
-      if (isPresent(directory)) await remove(directory);
+      if (isPresent(directory)) await take(directory);
+    },
+    forget: async (key) => {
+      const nameless = place(randomBytes(32).toString('hex'));
+      try {
+        await rename(place(key).directory, nameless.directory);
+      } catch (error) {
+        // Another process was faster.
+        if (isPresent(place(key).directory)) throw error;
+        return;
+      }
+      utimesSync(nameless.lock, new Date(forgottenAt), new Date(forgottenAt));
+    },
+    keys: () => keysIn(root),
+    place,
+    list: () => Promise.all(keysIn(root).map((key) => listed(key, place(key)))),
+    remove: async (key) => {
+      const { directory, lock } = place(key);
+      if (!isPresent(directory)) return true;
+      const held = await tryLock(lock, 'exclusive');
+      if (!held) return false;
+      await take(directory);
+      await held.release();
+      return true;
     },
     trim: async () => {
       await removeTrees(await abandoned(root));
-      const layers = await list(root);
+      const layers = await Promise.all(keysIn(root).map((key) => listed(key, place(key))));
       let total = layers.reduce((sum, { bytes }) => sum + bytes, 0);
       for (const { directory, bytes, usedAt } of layers.sort((a, b) => a.usedAt - b.usedAt)) {
-        if (total <= capBytes || Date.now() - usedAt < untouchableMs) break;
+        const kept = total <= capBytes || Date.now() - usedAt < untouchableMs;
+        if (kept && usedAt !== forgottenAt) break;
         const held = await tryLock(join(directory, 'lock'), 'exclusive');
         if (!held) continue;
-        await remove(directory);
+        await take(directory);
         await held.release();
         total -= bytes;
       }
@@ -111,21 +157,16 @@ function isPresent(directory: string): boolean {
   return statSync(directory, { throwIfNoEntry: false }) !== undefined;
 }
 
-async function list(root: string) {
-  const names = isPresent(root) ? await readdir(root) : [];
-  return Promise.all(
-    names
-      .filter((name) => /^[0-9a-f]{64}$/.test(name))
-      .map(async (name) => {
-        const directory = join(root, name);
-        const own = Number(await readFile(join(directory, 'bytes'), 'utf8'));
-        return {
-          directory,
-          bytes: own + (await sharedBytes(directory)),
-          usedAt: (await stat(join(directory, 'lock'))).mtimeMs,
-        };
-      }),
-  );
+function keysIn(root: string): string[] {
+  const names = isPresent(root) ? readdirSync(root) : [];
+  return names.filter((name) => /^[0-9a-f]{64}$/.test(name));
+}
+
+async function listed(key: string, layer: CachedLayer): Promise<ListedLayer> {
+  const { directory, lock } = layer;
+  const own = Number(await readFile(join(directory, 'bytes'), 'utf8'));
+  const bytes = own + (await sharedBytes(directory));
+  return { ...layer, key, bytes, usedAt: (await stat(lock)).mtimeMs };
 }
 
 /** Whoever has a link to a file has a part of it; the last one has all. */

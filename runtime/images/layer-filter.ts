@@ -18,9 +18,10 @@ export interface LayerTally {
 
 /**
  * `layer`: of an image, with its whiteouts, owners and attributes. `tree`: of a working tree, where everything belongs to
- * root, nothing has attributes or set-id bits, and a name is only a name.
+ * root, nothing has attributes or set-id bits, and a name is only a name. `snapshot`: of a volume, whose owners stay, and
+ * where a name is only a name too.
  */
-export type Dialect = 'layer' | 'tree';
+export type Dialect = 'layer' | 'tree' | 'snapshot';
 
 /**
  * The policy on what a stranger's layer may put on this machine. Takes an uncompressed layer tar and yields a new
