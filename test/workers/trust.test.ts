@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { defaultLimits } from '../../src/limits.ts';
 import type { UntrustedPolicy } from '../../src/repositories.ts';
-import { type Plan, planDefaults } from '../../src/workflow/plan.ts';
+import { type Network, type Plan, planDefaults } from '../../src/workflow/plan.ts';
 import { clamp } from '../../workers/trust.ts';
 import { randomFrom } from './random.ts';
 import { step } from './rehearsal.ts';
@@ -73,7 +73,39 @@ describe('an untrusted build gets no more than', () => {
 
 test('what asks for less keeps it, and nothing is said', () => {
   const modest = planOf({ cpus: 0.5, memoryBytes: GiB / 2, diskBytes: GiB, pids: 64, timeoutMs: 60_000 });
-  expect(clamp(modest, planOf(greedy), policyOf())).toEqual({ plan: modest, cuts: [] });
+  const { plan, cuts } = clamp(modest, planOf(greedy), policyOf());
+  expect({ ...plan, network: modest.network }).toEqual(modest);
+  expect(cuts).toEqual([]);
+});
+
+describe('the network of an untrusted build', () => {
+  const none: Network = { kind: 'none' };
+  const egress: Network = { kind: 'egress' };
+  const allow: Network = { kind: 'allow', hosts: ['example.org'] };
+  const silent: Network = { kind: 'default' };
+  const cut = (asked: string) => [
+    `network cut from ${asked} to none: the repository's policy for untrusted builds`,
+  ];
+  const table: readonly [
+    asked: Network,
+    policy: 'none' | 'egress',
+    given: Network,
+    cuts: readonly string[],
+  ][] = [
+    [none, 'none', none, []],
+    [egress, 'none', none, cut('egress')],
+    [allow, 'none', none, cut('allow')],
+    [silent, 'none', none, []],
+    [none, 'egress', none, []],
+    [egress, 'egress', egress, []],
+    [allow, 'egress', allow, []],
+    [silent, 'egress', silent, []],
+  ];
+
+  test.each(table)('that asks for %o, by a policy of %s', (network, policy, given, cuts) => {
+    const clamped = clamp({ ...planOf(), network }, undefined, { ...policyOf(), network: policy });
+    expect([clamped.plan.network, clamped.cuts]).toEqual([given, cuts]);
+  });
 });
 
 test('secrets are withheld, and named once', () => {
