@@ -1,4 +1,3 @@
-import { createHash, type Hash } from 'node:crypto';
 import { PassThrough, type Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CommandError, run, type ToolCommand } from '../command.ts';
@@ -6,6 +5,7 @@ import { decompress } from './compression.ts';
 import { ImageError } from './image.ts';
 import { type Dialect, filterLayer, type LayerTally } from './layer-filter.ts';
 import { type LayerLimits, layerLimits } from './layer-limits.ts';
+import { measure } from './measure.ts';
 
 /** Wraps a command so that it can write below `dir`, its working directory, and nowhere else. */
 export type Contain = (dir: string, command: ToolCommand) => ToolCommand;
@@ -87,25 +87,6 @@ const extractor: ToolCommand = {
     '--warning=no-timestamp',
   ],
 };
-
-/** Counts and hashes what passes. */
-function measure(check: (bytes: number) => void = () => {}) {
-  const hash: Hash = createHash('sha256');
-  let bytes = 0;
-  let digest: string | undefined;
-  return {
-    bytes: () => bytes,
-    digest: () => (digest ??= `sha256:${hash.digest('hex')}`),
-    async *through(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-      for await (const chunk of source) {
-        hash.update(chunk);
-        bytes += chunk.length;
-        check(bytes);
-        yield chunk;
-      }
-    },
-  };
-}
 
 function requireDigest(what: string, stated: string | undefined, found: string): void {
   if (stated !== undefined && stated !== found) {

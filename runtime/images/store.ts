@@ -52,6 +52,11 @@ export interface ImageStore {
   pull(ref: string, options?: Omit<ResolveOptions, 'pull'>): Promise<Image>;
   /** Names the image in a docker-archive, OCI layout or root file system (file or directory). */
   importImage(name: string, path: string, options?: { readonly progress?: Progress }): Promise<Image>;
+  /**
+   * Writes an image that is in the store into a file, as `docker load`, skopeo and importImage() take it; returns the
+   * digest that it has there.
+   */
+  exportImage(ref: string, file: string, options?: { readonly progress?: Progress }): Promise<string>;
   list(): ListedImage[];
   remove(ref: string, options?: { readonly progress?: Progress }): Promise<Removed>;
   prune(what?: Prunable, options?: { readonly progress?: Progress }): Promise<Removed>;
@@ -112,11 +117,7 @@ export function imageStore(dataDir: string, { contain, sandboxes }: StoreOptions
       keepBase(reference);
       return used(text, found);
     }
-    if (options.pull === 'never') {
-      throw new ImageError(
-        `image ${text} is not in the store; bring it in with \`cofferdam image pull ${text}\``,
-      );
-    }
+    if (options.pull === 'never') throw absent(text);
     try {
       return used(text, await make(reference, options));
     } catch (error) {
@@ -155,6 +156,16 @@ export function imageStore(dataDir: string, { contain, sandboxes }: StoreOptions
         throw named(name, error);
       }
     },
+    async exportImage(ref, file, { progress = silent } = {}) {
+      const image = cached(parse(ref));
+      if (!image) throw absent(ref);
+      const { exportImage } = await import('./export.ts');
+      try {
+        return await exportImage(store, image, ref, file, progress);
+      } catch (error) {
+        throw named(ref, error);
+      }
+    },
     list: () => listed(layout),
     async remove(ref, { progress = silent } = {}) {
       const { removeImage } = await import('./removal.ts');
@@ -180,6 +191,12 @@ function listed(layout: StoreLayout): ListedImage[] {
     const names = refs.filter((ref) => ref.digest === digest).map(({ ref }) => ref.replace(/^local:/, ''));
     return (names.length > 0 ? names.sort() : [undefined]).map((ref) => ({ ref, ...image }));
   });
+}
+
+function absent(text: string): ImageError {
+  return new ImageError(
+    `image ${text} is not in the store; bring it in with \`cofferdam image pull ${text}\``,
+  );
 }
 
 function named(text: string, error: unknown): unknown {

@@ -35,6 +35,11 @@ export function command(): Command {
     .description('name the image in a file or directory: docker-archive, OCI layout, or root file system')
     .option('--json', 'print one JSON document')
     .action(importImage);
+  image
+    .command('export <ref> <file>')
+    .description('write an image into a tar file: an OCI layout that `docker load` takes too')
+    .option('--json', 'print one JSON document')
+    .action(exportImage);
   image.command('ls').description('list the images').option('--json', 'print one JSON document').action(list);
   image
     .command('rm <ref...>')
@@ -66,6 +71,11 @@ async function pull(ref: string, { authfile, insecureRegistry, json }: PullOptio
 
 async function importImage(name: string, path: string, { json }: Json): Promise<void> {
   showImage(await withStore((store) => store.importImage(name, path, { progress })), json);
+}
+
+async function exportImage(ref: string, file: string, { json }: Json): Promise<void> {
+  const digest = await withStore((store) => store.exportImage(ref, file, { progress }));
+  process.stdout.write(json ? `${JSON.stringify({ ref, file, digest })}\n` : `${file} ${digest}\n`);
 }
 
 async function list({ json }: Json): Promise<void> {

@@ -29,7 +29,7 @@ function image(...args: readonly string[]): Promise<Result> {
 }
 
 describe('cofferdam image', () => {
-  it('imports, lists, resolves and removes', async () => {
+  it('imports, lists, resolves, exports and removes', async () => {
     const imported = await image('import', 'base', join(dir, 'rootfs.tar'));
     expect(imported).toMatchObject({
       code: 0,
@@ -45,6 +45,16 @@ describe('cofferdam image', () => {
     ]);
     const pulled = await image('pull', 'base', '--json');
     expect(JSON.parse(pulled.stdout)).toMatchObject({ ref: 'base', layers: 1, config: { workingDir: '/' } });
+    const out = join(dir, 'out.tar');
+    const exported = await image('export', 'base', out);
+    expect(exported).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(/^\S+\/out\.tar sha256:[0-9a-f]{64}\n$/),
+      stderr: 'packing layer 1 of 1\n',
+    });
+    const { digest } = JSON.parse((await image('import', 'again', out, '--json')).stdout);
+    expect(exported.stdout).toBe(`${out} ${digest}\n`);
+    await image('rm', 'again');
     expect(await image('rm', 'base')).toEqual({
       code: 0,
       stdout: 'removed 1 images and 1 layers\n',
