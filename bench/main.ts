@@ -10,12 +10,14 @@ import { plan } from './plan.ts';
 import { type Row, summarise } from './row.ts';
 import { openSite, type Site } from './site.ts';
 import { start } from './start.ts';
+import { steps } from './steps.ts';
 import { table } from './table.ts';
 import { throughput } from './throughput.ts';
 
 const figures: Readonly<Record<string, (site: Site) => Promise<Row[]>>> = {
   start,
   throughput,
+  steps,
   command,
   overhead,
   crowd,
