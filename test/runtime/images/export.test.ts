@@ -96,6 +96,9 @@ describe('an exported image', () => {
       'd/.wh.gone',
     ]);
     expect(names).toContain(long);
+    const layer = readFileSync(join(dir.path, 'x', manifest.Layers[1]), 'latin1');
+    expect(layer).not.toContain('trusted.overlay');
+    expect(layer).not.toContain('./all');
   });
 
   it.each(['oci-archive', 'docker-archive'])('is what skopeo knows as %s', async (kind) => {
