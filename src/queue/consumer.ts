@@ -4,6 +4,7 @@ import type { AttemptRecord, BuildRecord } from '../build.ts';
 import { parseOwn } from '../records/json.ts';
 import type { RedisHandle } from '../redis.ts';
 import { type BuildSpec, queuedRecord } from '../spec.ts';
+import { closeBull } from './bull-close.ts';
 import type { Claim, Handler, Held, Result } from './claim.ts';
 import { bullPrefix, type Dispatcher, parseHanded, parseJobId, queueName } from './dispatch.ts';
 import { startPulse } from './pulse.ts';
@@ -191,7 +192,7 @@ export function startConsumer(parts: ConsumerParts, worker: WorkerInfo, handler:
         () => true,
         (error: unknown) => (trouble(error), false),
       );
-      await bull.close(!left);
+      await closeBull(bull, left ? 'in-order' : 'at-once');
     },
   };
 }
