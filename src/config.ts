@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
+import { type EgressException, egressExceptionsForm, parseEgressExceptions } from './egress-exceptions.ts';
 import { bytesOf } from './workflow/quantity.ts';
 
 /** The settings of this process; the only file that reads process.env. Flag > COFFERDAM_* > default. */
@@ -31,6 +32,8 @@ export interface Config {
   /** Builds of one project that may run side by side; undefined: as many as there are slots. */
   readonly projectConcurrency: number | undefined;
   readonly worker: WorkerConfig;
+  /** What builds with a network may reach although it is private; the same for all workers of a machine. */
+  readonly egressExceptions: readonly EgressException[];
 }
 
 /** How long things are kept, in milliseconds; undefined: for ever. */
@@ -86,6 +89,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, uid = process.g
       buildsMs: setting('COFFERDAM_KEEP_BUILDS', 'a time such as 90d or 12h', parseAge),
       uploadsMs: setting('COFFERDAM_KEEP_UPLOADS', 'a time such as 30d or 12h', parseAge) ?? 30 * dayMs,
     }),
+    egressExceptions: setting('COFFERDAM_EGRESS_ALLOW', egressExceptionsForm, parseEgressExceptions) ?? [],
     worker: Object.freeze({
       labels: setting('COFFERDAM_WORKER_LABELS', 'NAME=VALUE,NAME=VALUE', parseLabels) ?? {},
       cpus: setting('COFFERDAM_WORKER_CPUS', 'a number such as 4 or 1.5', parseCpus),

@@ -7,6 +7,7 @@ import { containBy } from '../runtime/images/contain.ts';
 import { storeLayout } from '../runtime/images/layout.ts';
 import { type ImageStore, imageStore } from '../runtime/images/store.ts';
 import { type SandboxDriver, SandboxError } from '../runtime/sandbox.ts';
+import type { Config } from '../src/config.ts';
 
 /** What builds on this machine run with. */
 export interface Machine {
@@ -15,7 +16,7 @@ export interface Machine {
 }
 
 /** The sandboxes and images of this machine. Throws SandboxError or CgroupError when it cannot run builds. */
-export function openMachine(dataDir: string): Machine {
+export function openMachine(dataDir: string, egressExceptions: Config['egressExceptions'] = []): Machine {
   if (process.getuid?.() !== 0) {
     throw new SandboxError(
       'open',
@@ -30,7 +31,13 @@ export function openMachine(dataDir: string): Machine {
     throw new SandboxError('open', `the holder is not built; ${remedy}`, { cause: error });
   }
   const layersDir = storeLayout(dataDir).layers;
-  const driver = crunDriver({ dataDir, layersDir, holder: holderFile, crun });
+  const driver = crunDriver({
+    dataDir,
+    layersDir,
+    holder: holderFile,
+    crun,
+    network: { exceptions: egressExceptions },
+  });
   return { images: imageStore(dataDir, { contain: containBy(holderFile), sandboxes: () => driver }), driver };
 }
 

@@ -59,7 +59,7 @@ const exitUnheard = 3;
 export async function runWorker(options: WorkerOptions): Promise<number> {
   const { config } = options;
   const logger = pino({ level: config.logLevel, name: 'worker' }, pino.destination(2));
-  const machine = openMachine(config.dataDir);
+  const machine = openMachine(config.dataDir, config.egressExceptions);
   if (config.redisUrl === undefined) throw new TypeError('a worker needs COFFERDAM_REDIS_URL');
   const redis = await connectRedis({
     url: config.redisUrl,

@@ -100,7 +100,7 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
     return new UsageError(`step '${step}' names the secret '${secret}': ${given}`);
   });
   const logCapBytes = logCap(options.logCap);
-  const { driver, images } = openMachine(config.dataDir);
+  const { driver, images } = openMachine(config.dataDir, config.egressExceptions);
   const keptIn = options.artifacts;
   if (keptIn !== undefined) await makeArtifactsDirectory(keptIn);
   const output = createOutput();

@@ -23,6 +23,7 @@ describe('loadConfig', () => {
       projectConcurrency: undefined,
       keep: { buildsMs: undefined, uploadsMs: 30 * 24 * 3_600_000 },
       worker: { labels: {}, cpus: undefined, memoryBytes: undefined },
+      egressExceptions: [],
     });
   });
 
@@ -45,6 +46,11 @@ describe('loadConfig', () => {
     ['COFFERDAM_WORKER_LABELS', 'arch=arm64, kvm=yes', { worker: { labels: { arch: 'arm64', kvm: 'yes' } } }],
     ['COFFERDAM_WORKER_CPUS', '1.5', { worker: { cpus: 1.5 } }],
     ['COFFERDAM_WORKER_MEMORY', '8GiB', { worker: { memoryBytes: 8 * 1024 ** 3 } }],
+    [
+      'COFFERDAM_EGRESS_ALLOW',
+      '10.0.0.0/8:443',
+      { egressExceptions: [{ network: '10.0.0.0/8', port: 443 }] },
+    ],
   ])('%s=%s', (name, text, expected) => {
     expect(load({ [name]: text })).toMatchObject(expected);
   });
@@ -66,6 +72,7 @@ describe('loadConfig', () => {
     ['COFFERDAM_KEEP_UPLOADS', '30'],
     ['COFFERDAM_WORKER_LABELS', 'arm64'],
     ['COFFERDAM_WORKER_CPUS', '0'],
+    ['COFFERDAM_EGRESS_ALLOW', 'mirror.internal'],
   ])('%s=%s is refused by name', (name, text) => {
     expect(() => load({ [name]: text })).toThrow(ConfigError);
     expect(() => load({ [name]: text })).toThrow(`${name} is '${text}'; use `);
