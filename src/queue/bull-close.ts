@@ -11,6 +11,6 @@ export async function closeBull(bull: Worker, how: 'in-order' | 'at-once'): Prom
   const patience = new AbortController();
   const late = sleep(patienceMs, 'late', { signal: patience.signal }).catch(() => {});
   const closed = bull.close(how === 'at-once');
-  if ((await Promise.race([closed, late])) === 'late') await bull.disconnect();
+  if ((await Promise.race([closed, late])) === 'late') bull.disconnect().catch(() => {});
   patience.abort();
 }
