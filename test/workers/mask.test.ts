@@ -2,9 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { createMask, type Mask } from '../../workers/mask.ts';
 import { maskedForms } from '../../workers/masked-forms.ts';
+import { mark, plainly } from './plain-mask.ts';
 import { randomFrom } from './random.ts';
-
-const mark = '********';
 
 /** What a mask makes of chunks, as bytes in latin1. */
 function through(mask: Mask, chunks: readonly Buffer[]): string {
@@ -13,22 +12,6 @@ function through(mask: Mask, chunks: readonly Buffer[]): string {
   for (const chunk of chunks) void write(chunk);
   void end();
   return Buffer.concat(parts).toString('latin1');
-}
-
-/** The same by looking at each place for each form: slow, and plainly right. */
-function plainly(secrets: readonly string[], text: Buffer): string {
-  const covered: [from: number, to: number][] = [];
-  for (const form of secrets.flatMap(maskedForms)) {
-    for (let at = text.indexOf(form); at >= 0; at = text.indexOf(form, at + 1))
-      covered.push([at, at + form.length]);
-  }
-  let shown = '';
-  let done = 0;
-  for (const [from, to] of covered.sort(([a], [b]) => a - b)) {
-    if (from >= done) shown += text.toString('latin1', done, from) + mark;
-    done = Math.max(done, to);
-  }
-  return shown + text.toString('latin1', done);
 }
 
 function split(text: Buffer, random: (below: number) => number, most: number): Buffer[] {
