@@ -5,6 +5,7 @@ import { exposureRequirements } from './host/exposure.ts';
 import { holderRequirement } from './host/holder.ts';
 import { idRequirements } from './host/ids.ts';
 import { kernelRequirements } from './host/kernel.ts';
+import { networkRequirements } from './host/network.ts';
 import type { Finding, Host, Requirement } from './host/requirement.ts';
 import { storageRequirements } from './host/storage.ts';
 import { sysctlRequirements } from './host/sysctls.ts';
@@ -17,6 +18,7 @@ const requirements: readonly Requirement[] = [
   ...cgroupRequirements,
   dpkgRequirement,
   ...toolRequirements,
+  ...networkRequirements,
   holderRequirement,
   ...idRequirements,
   ...storageRequirements,
