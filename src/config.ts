@@ -28,6 +28,8 @@ export interface Config {
   readonly uploadMaxBytes: number;
   /** Requests a minute that one token may make of one API process. */
   readonly rateLimit: number;
+  /** Bytes of caches that this machine keeps. */
+  readonly cacheMaxBytes: number;
   readonly keep: KeepConfig;
   /** Builds of one project that may run side by side; undefined: as many as there are slots. */
   readonly projectConcurrency: number | undefined;
@@ -83,6 +85,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, uid = process.g
       setting('COFFERDAM_STORE', 'file:PATH or s3://BUCKET/PREFIX', parseStore) ??
       `file:${join(dataDir, 'archive')}`,
     uploadMaxBytes: setting('COFFERDAM_UPLOAD_MAX', 'a size such as 2GiB', parseBytes) ?? 2 * 1024 ** 3,
+    cacheMaxBytes: setting('COFFERDAM_CACHE_MAX', 'a size such as 20GiB', parseBytes) ?? 20 * 1024 ** 3,
     rateLimit: setting('COFFERDAM_RATE_LIMIT', 'a number of requests a minute', parseCount) ?? 12_000,
     projectConcurrency: setting('COFFERDAM_PROJECT_CONCURRENCY', 'a number of builds', parseCount),
     keep: Object.freeze({

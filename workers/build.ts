@@ -44,7 +44,8 @@ export interface BuildRequest {
 }
 
 /** What a build works with: an image's reference is resolved to a digest once for each workflow. */
-export interface BuildTools extends Pick<WorkflowContext, 'driver' | 'resolveImage' | 'budget' | 'events'> {
+export interface BuildTools
+  extends Pick<WorkflowContext, 'driver' | 'resolveImage' | 'caches' | 'budget' | 'events'> {
   readonly artifacts: ArtifactStore;
   readonly abort: Abort;
 }

@@ -9,13 +9,17 @@ import type { SourceLayers } from './caches/source-files.ts';
 import type { SnapshotTiers } from './caches/tiers.ts';
 import { bytesWords, sizeWords, timeWords } from './caches/words.ts';
 
-/** The workflow whose caches are restored and saved. */
-export interface CacheRequest {
-  readonly plan: Pick<Plan, 'caches' | 'workspace'>;
+/** Whose caches they are. */
+export interface CacheOwner {
   /** Nobody else's project sees what is in its caches. */
   readonly project: string;
   /** An untrusted build reads what trusted ones saved, and saves nothing. */
   readonly trust: Trust;
+}
+
+/** The workflow whose caches are restored and saved. */
+export interface CacheRequest {
+  readonly plan: Pick<Plan, 'caches' | 'workspace'>;
   /** Unique: what a cache without key files is saved under. */
   readonly build: string;
   /** What its key files are read from. */
@@ -36,9 +40,11 @@ export interface RestoredCaches {
   save(sandbox: Pick<Sandbox, 'snapshot'>): Promise<readonly CacheRecord[]>;
 }
 
+/** Does not throw: a cache that cannot be restored is empty. */
+export type RestoreCaches = (request: CacheRequest) => Promise<RestoredCaches>;
+
 export interface Caches {
-  /** Does not throw: a cache that cannot be restored is empty. */
-  restore(request: CacheRequest): Promise<RestoredCaches>;
+  of(owner: CacheOwner): RestoreCaches;
   /** Resolves when nothing of what was saved is on its way to storage any more. */
   settled(): Promise<void>;
 }
@@ -62,8 +68,8 @@ interface Mounted {
 }
 
 export function openCaches({ tiers, maxBytes }: CachesOptions): Caches {
-  const mount = async (cache: PlanCache, request: CacheRequest): Promise<Mounted> => {
-    const { project, source } = request;
+  const mount = async (cache: PlanCache, project: string, request: CacheRequest): Promise<Mounted> => {
+    const { source } = request;
     const say = (line: string) => request.say(`cache ${cache.name}: ${line}`);
     const began = performance.now();
     const path = posix.resolve(request.plan.workspace, cache.path);
@@ -102,7 +108,8 @@ export function openCaches({ tiers, maxBytes }: CachesOptions): Caches {
 
   const save = async (
     { cache, volume, key, record }: Mounted,
-    { project, build, say }: CacheRequest,
+    project: string,
+    { build, say }: CacheRequest,
     sandbox: Pick<Sandbox, 'snapshot'>,
   ): Promise<CacheRecord> => {
     const name = { project, name: cache.name };
@@ -130,20 +137,22 @@ export function openCaches({ tiers, maxBytes }: CachesOptions): Caches {
   };
 
   return {
-    restore: async (request) => {
-      const mounted = await Promise.all(request.plan.caches.map((cache) => mount(cache, request)));
-      const records = mounted.map(({ record }) => record);
-      return {
-        volumes: mounted.map(({ volume }) => volume),
-        records,
-        save: async (sandbox) => {
-          if (request.trust !== 'trusted') return records;
-          const after: CacheRecord[] = [];
-          for (const each of mounted) after.push(await save(each, request, sandbox));
-          return after;
-        },
-      };
-    },
+    of:
+      ({ project, trust }) =>
+      async (request) => {
+        const mounted = await Promise.all(request.plan.caches.map((cache) => mount(cache, project, request)));
+        const records = mounted.map(({ record }) => record);
+        return {
+          volumes: mounted.map(({ volume }) => volume),
+          records,
+          save: async (sandbox) => {
+            if (trust !== 'trusted') return records;
+            const after: CacheRecord[] = [];
+            for (const each of mounted) after.push(await save(each, project, request, sandbox));
+            return after;
+          },
+        };
+      },
     settled: () => tiers.settled(),
   };
 }

@@ -8,6 +8,7 @@ import type { BuildPlan } from '../src/workflow/plan.ts';
 import { createAbort, unlessAborted } from './abort.ts';
 import { defaultArtifactCaps } from './artifacts.ts';
 import type { Budget } from './budget.ts';
+import type { Caches } from './caches.ts';
 import { runBuild } from './build.ts';
 import { claimEvents } from './claim-events.ts';
 import { type ClaimedPlan, type ClaimedPlanTools, commitOf, planClaimed } from './claimed-plan.ts';
@@ -25,6 +26,7 @@ export interface ClaimTools extends ClaimedPlanTools {
   readonly storage: Storage;
   readonly records: Records;
   readonly sources: Pick<ClaimedSources, 'of'>;
+  readonly caches: Pick<Caches, 'of'>;
   readonly budget: Budget;
   readonly openLog: (claim: Claim) => LogWriter;
   readonly logCapBytes: number;
@@ -106,6 +108,7 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
       {
         driver: tools.machine.driver,
         resolveImage: (ref, pull) => tools.machine.images.resolve(ref, { pull }),
+        caches: tools.caches.of(spec),
         budget: tools.budget,
         artifacts: storageArtifacts(tools.storage, `${storage.prefix}artifacts/`),
         events,

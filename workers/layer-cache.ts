@@ -57,7 +57,7 @@ export interface LayerCacheOptions {
 /** A layer handed out a moment ago may not be locked by its sandbox yet. */
 const untouchableMs = 10 * 60_000;
 /** When a forgotten layer was used, in milliseconds. */
-const forgottenAt = 1000;
+const forgottenAt = 1;
 const abandonedMs = 24 * 3_600_000;
 
 export function layerCache({ dataDir, capBytes, name = 'sources' }: LayerCacheOptions): LayerCache {

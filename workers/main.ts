@@ -15,9 +15,11 @@ import { openSecrets } from '../src/secrets.ts';
 import { openSettings } from '../src/settings.ts';
 import { openStorage } from '../src/storage/storage.ts';
 import { openVault } from '../src/vault.ts';
+import { unlessAborted } from './abort.ts';
 import { machineBudget } from './budget.ts';
 import { runClaim } from './claim.ts';
 import { claimedSources } from './claimed-source.ts';
+import { machineCaches } from './caches/open.ts';
 import { type FitnessWatch, watchFitness } from './fitness.ts';
 import { gitSources } from './git/sources.ts';
 import { layerCache } from './layer-cache.ts';
@@ -84,6 +86,12 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   const repositories = openRepositories(settings, vault);
   const git = gitSources({ dataDir: config.dataDir, cache: layers, mirrorsCapBytes });
   const sources = claimedSources({ storage, uploads, git, repositories });
+  const caches = machineCaches({
+    dataDir: config.dataDir,
+    maxBytes: config.cacheMaxBytes,
+    storage,
+    onTrouble: (error, what) => logger.warn({ err: error }, `${what} failed`),
+  });
   const labels = { platform: thisPlatform, ...config.worker.labels, ...options.labels };
   const tools = {
     machine,
@@ -94,6 +102,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
     workflowsAt: sources.workflowsAt,
     publicUrl: config.publicUrl,
     sources,
+    caches,
     logCapBytes,
     stopping,
     labels,
@@ -140,6 +149,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   clearInterval(trimming);
   await consumer.pause();
   await consumer.drained();
+  await unlessAborted(stopping.ending, caches.settled()).catch(() => {});
   await consumer.close();
   await queue.close();
   records.close();

@@ -7,6 +7,7 @@ import type { Plan } from '../src/workflow/plan.ts';
 import { type Abort, createAbort, unlessAborted } from './abort.ts';
 import type { Budget } from './budget.ts';
 import type { BuildSource } from './build.ts';
+import type { RestoreCaches, RestoredCaches } from './caches.ts';
 import { workflowVariables } from './ci-variables.ts';
 import { isRunnable } from './commands.ts';
 import { createContainers } from './containers.ts';
@@ -32,6 +33,7 @@ export interface WorkflowContext {
   readonly driver: SandboxDriver;
   /** Throws ImageError. */
   readonly resolveImage: (ref: string, pull: Plan['steps'][number]['pull']) => Promise<Image>;
+  readonly caches: RestoreCaches;
   readonly budget: Pick<Budget, 'take'>;
   /** Hands over files of the workspace when the workflow has ended so. Throws ArtifactError, SandboxError. */
   readonly collect: (
@@ -68,13 +70,15 @@ export async function runWorkflow(plan: Plan, context: WorkflowContext): Promise
   let { steps, services = [] } = recordOf(plan, 'skipped');
   let artifacts: readonly ArtifactRecord[] = [];
   let usage: Usage = { cpuSeconds: 0, memoryPeakBytes: 0, diskPeakBytes: 0 };
+  let caches: WorkflowRecord['caches'] = [];
   let outcome: Outcome | undefined;
 
   try {
     const ready = await phases.during('prepareMs', () =>
       unlessAborted(abort.stopping, prepare(plan, context)),
     );
-    const box = await phases.during('sandboxMs', () => openSandbox(plan, context, ready.source));
+    const box = await phases.during('sandboxMs', () => openSandbox(plan, context, ready));
+    caches = ready.caches.records;
     sandbox = box;
     const ran = await phases.during('runMs', () => runInside(plan, box, ready, { ...context, abort }));
     ({ steps, services } = ran);
@@ -82,6 +86,10 @@ export async function runWorkflow(plan: Plan, context: WorkflowContext): Promise
     const verdict = (outcome = outcomeOf(steps, ran.serviceFailure, plan, abort));
     usage = await box.usage();
     artifacts = await phases.during('collectMs', () => collect(box, plan, context, abort, verdict, steps));
+    if (verdict.status === 'passed') {
+      const saving = phases.during('collectMs', () => unlessAborted(abort.stopping, ready.caches.save(box)));
+      caches = await saving.catch(() => ready.caches.records);
+    }
   } catch (error) {
     outcome = afterError(error, outcome, abort);
   }
@@ -100,6 +108,7 @@ export async function runWorkflow(plan: Plan, context: WorkflowContext): Promise
     finishedAt: new Date().toISOString(),
     steps,
     ...(services.length > 0 && { services }),
+    ...(caches.length > 0 && { caches }),
   };
   await events.workflow(record);
   return { record, outcome: ended, usage, artifacts };
@@ -122,10 +131,12 @@ interface Prepared {
   readonly source: BuildSource;
   /** By reference; every image that the plan names. */
   readonly images: ReadonlyMap<string, Image>;
+  readonly caches: RestoredCaches;
 }
 
-/** Images and source, side by side. */
-async function prepare(plan: Plan, { source, resolveImage }: WorkflowContext): Promise<Prepared> {
+/** Images, source and caches, side by side. */
+async function prepare(plan: Plan, context: WorkflowContext): Promise<Prepared> {
+  const { source, resolveImage, id } = context;
   const users = [
     ...plan.steps.map(({ container, run, pull, name }) => {
       const ref = container.kind === 'own' ? container.image : plan.image;
@@ -139,8 +150,10 @@ async function prepare(plan: Plan, { source, resolveImage }: WorkflowContext): P
   for (const { ref, pull } of users) {
     if (ref !== undefined && pulls.get(ref) !== 'always') pulls.set(ref, pull);
   }
-  const [described, images] = await Promise.all([
+  const say = noticeOf(plan, context, 'caches');
+  const [described, caches, images] = await Promise.all([
     source,
+    source.then((its) => context.caches({ plan, build: id, source: its, say })),
     Promise.all([...pulls].map(async ([ref, pull]) => [ref, await resolveImage(ref, pull)] as const)),
   ]);
   const byReference = new Map(images);
@@ -151,10 +164,21 @@ async function prepare(plan: Plan, { source, resolveImage }: WorkflowContext): P
       `${ref} says nothing of what to run (no ENTRYPOINT, no CMD): give the ${what} commands`,
     );
   }
-  return { source: described, images: byReference };
+  return { source: described, images: byReference, caches };
 }
 
-function openSandbox(plan: Plan, { id, driver, log, mask }: WorkflowContext, source: BuildSource): Sandbox {
+/** Writes lines of ours into the log. */
+function noticeOf(plan: Plan, { log, mask }: WorkflowContext, step: string): (line: string) => void {
+  const label = labelOf({ workflow: plan.name, step });
+  return (line) => {
+    const text = Buffer.from(mask.text(`[cofferdam: ${line}]\n`));
+    // A log that cannot take it fails the next write of a step too, which tells.
+    void Promise.resolve(log.write(label, text)).catch(() => {});
+  };
+}
+
+function openSandbox(plan: Plan, context: WorkflowContext, { source, caches }: Prepared): Sandbox {
+  const { id, driver } = context;
   const { directories, locks, hidden } = source;
   const seen = plan.checkout === 'source' ? { sources: directories, hidden } : { sources: [], hidden: [] };
   return driver.open({
@@ -162,12 +186,8 @@ function openSandbox(plan: Plan, { id, driver, log, mask }: WorkflowContext, sou
     limits: plan.limits,
     workspace: { path: plan.workspace, ...seen, ...(locks && { locks }) },
     network: plan.network.kind === 'default' ? { kind: 'egress', otherwise: 'none' } : plan.network,
-    notice: (line) => {
-      const label = labelOf({ workflow: plan.name, step: 'network' });
-      const text = Buffer.from(mask.text(`[cofferdam: ${line}]\n`));
-      // A log that cannot take it fails the next write of a step too, which tells.
-      void Promise.resolve(log.write(label, text)).catch(() => {});
-    },
+    notice: noticeOf(plan, context, 'network'),
+    ...(caches.volumes.length > 0 && { volumes: caches.volumes }),
   });
 }
 

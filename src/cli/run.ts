@@ -5,6 +5,7 @@ import { createAbort } from '../../workers/abort.ts';
 import { defaultArtifactCaps } from '../../workers/artifacts.ts';
 import { machineBudget } from '../../workers/budget.ts';
 import { runBuild } from '../../workers/build.ts';
+import { machineCaches } from '../../workers/caches/open.ts';
 import { openMachine } from '../../workers/machine.ts';
 import { localCircumstances, type LocalEvent, localEvents, localTrigger } from '../../workers/planning.ts';
 import { namedSecrets } from '../../workers/secrets.ts';
@@ -109,6 +110,13 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
   for (const warning of planned.warnings) screen.warning(warning);
   const abort = createAbort();
 
+  const caches = machineCaches({
+    dataDir: config.dataDir,
+    maxBytes: config.cacheMaxBytes,
+    storage: undefined,
+    onTrouble: (error, what) => screen.warning(`${what}: ${String(error)}`),
+  });
+
   const stop = onSignals(() => {
     // Somebody who is not heard, because nobody reads the log, ends this process by a third signal.
     if (abort.reason) stop();
@@ -131,6 +139,7 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
     {
       driver,
       budget: machineBudget(config.worker),
+      caches: caches.of({ project: `local:${resolve(directory)}`, trust: 'trusted' }),
       resolveImage: (ref, pull) =>
         images.resolve(ref, {
           pull: options.pull === 'missing' ? pull : options.pull,
@@ -145,6 +154,7 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
   );
   stop();
   await screen.end(record, keptIn);
+  await caches.settled();
   // An image may still be in the making for a build that is over: its tools end with this process.
   process.exit(statusCode[record.status]);
 }

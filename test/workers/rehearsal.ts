@@ -135,6 +135,7 @@ export async function play(scene: Scene): Promise<Played> {
     {
       resolveImage: async (ref) => image(ref),
       artifacts: artifactStore(undefined),
+      caches: async () => ({ volumes: [], records: [], save: async () => [] }),
       budget: createBudget({ cpus: 1000, memoryBytes: 1e15 }),
       ...scene.tools,
       driver: {
