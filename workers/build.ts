@@ -95,6 +95,7 @@ export async function runBuild(request: BuildRequest, tools: BuildTools): Promis
         mask,
         log,
         abort: all,
+        unwanted: abort.stopping,
         cancelAll: () => {
           if (all.reason === undefined) all.request('failure');
         },

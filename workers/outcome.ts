@@ -30,9 +30,9 @@ function reasonOfFailure({ reason }: StepRecord) {
 /** What an exception makes of a workflow. A verdict that stands already stays, unless there is less to show for it. */
 export function afterError(error: unknown, verdict: Outcome | undefined, abort: Abort): Outcome {
   if (error instanceof AbortedError || (abort.reason === 'canceled' && !verdict)) {
-    return abort.reason === 'timeout'
-      ? { status: 'timed_out', reason: 'timeout' }
-      : { status: 'canceled', reason: 'canceled' };
+    if (abort.reason === 'timeout') return { status: 'timed_out', reason: 'timeout' };
+    const isOver = abort.reason !== 'canceled' && verdict?.status === 'failed';
+    return isOver ? verdict : { status: 'canceled', reason: 'canceled' };
   }
   const message = error instanceof Error ? error.message : String(error);
   if (verdict?.status === 'failed' || verdict?.status === 'errored') return { message, ...verdict };

@@ -47,6 +47,8 @@ export interface WorkflowContext {
   readonly events: BuildEvents;
   /** Of the build. */
   readonly abort: Abort;
+  /** Aborts when somebody wants the build to end, who waits for nothing that it leaves. */
+  readonly unwanted: AbortSignal;
   /** Stops all workflows of the build. */
   readonly cancelAll: () => void;
 }
@@ -238,11 +240,10 @@ async function collect(
   steps: readonly StepRecord[],
 ): Promise<readonly ArtifactRecord[]> {
   if (outcome.status === 'canceled') return [];
-  const stop = context.abort.stopping;
   const limit =
     abort.reason === undefined
       ? abort.stopping
-      : AbortSignal.any([stop, AbortSignal.timeout(stoppedCollectMs)]);
+      : AbortSignal.any([context.unwanted, AbortSignal.timeout(stoppedCollectMs)]);
   return await unlessAborted(limit, context.collect(sandbox, plan, { outcome, steps }));
 }
 

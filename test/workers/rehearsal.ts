@@ -9,6 +9,7 @@ import {
   type BuildPlan,
   type Plan,
   planDefaults,
+  type PlanService,
   type PlanStep,
   stepDefaults,
 } from '../../src/workflow/plan.ts';
@@ -24,6 +25,25 @@ export function step(name: string, words = 'exit 0', options: Partial<PlanStep> 
     ...stepDefaults,
     name,
     run: { kind: 'exec', args: [program, ...rest] },
+    ...options,
+  };
+}
+
+/** A service that runs such a program; ready when it runs. */
+export function service(name: string, words: string, options: Partial<PlanService> = {}): PlanService {
+  const { run } = step(name, words);
+  const { directory, pull, environment, secrets } = stepDefaults;
+  const ready = { kind: 'none', deadlineMs: 60_000 } as const;
+  return {
+    name,
+    image: 'server',
+    run,
+    directory,
+    pull,
+    environment,
+    secrets,
+    ready,
+    onFailure: 'fail',
     ...options,
   };
 }
@@ -47,6 +67,8 @@ const programs: Script = ({ args: [program, first = '', second = ''], env, secre
       return { writes: { [first]: second } };
     case 'sleep':
       return { output: ['zzz'], delayMs: 20_000 };
+    case 'after':
+      return { delayMs: Number(first), exit: { reason: 'exit', code: Number(second) } };
     default:
       throw new Error(`no such program: ${program}`);
   }
