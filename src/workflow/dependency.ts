@@ -58,7 +58,6 @@ export function findCircle(
 ): readonly string[] | undefined {
   const done = new Set<string>();
   for (const start of names) {
-    if (done.has(start)) continue;
     const way = [{ name: start, rest: next(start).values() }];
     const open = new Set([start]);
     for (let last = way.at(-1); last; last = way.at(-1)) {

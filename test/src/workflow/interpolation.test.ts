@@ -105,17 +105,17 @@ steps:
   });
 });
 
-/** What a real shell makes of a step. */
-function runStep(command: string, variables: Readonly<Record<string, string>>, more: object = {}): string {
-  const file = {
-    image: 'a',
-    matrix: { M: ['one two'], CODE: ['echo a; echo b'] },
-    ...more,
-    steps: [{ commands: command, environment: { FOO: 'foo' } }],
-  };
+/** What a real shell makes of a command. `late`: variables that only the step's environment has. */
+function runStep(
+  command: string,
+  variables: Readonly<Record<string, string>>,
+  late: Readonly<Record<string, string>> = {},
+): string {
+  const matrix = { M: ['one two'], CODE: ['echo a; echo b'] };
+  const file = { image: 'a', matrix, steps: [{ commands: command, environment: { FOO: 'foo' } }] };
   const { run, environment } = workflowOf(file, pushWith(variables)).steps[0];
   if (run.kind !== 'commands') throw new Error(run.kind);
-  const env = { ...variables, ...environment, PATH: process.env['PATH'] };
+  const env = { ...variables, ...environment, ...late, PATH: process.env['PATH'] };
   const output = execFileSync('/bin/sh', ['-c', shellScript(run.commands)], { env, encoding: 'utf8' });
   return output.slice(output.indexOf('\n') + 1);
 }
@@ -151,7 +151,10 @@ describe('in commands no value of the build is a command', () => {
 
   test('names that are not ours stay for the shell, as do those that are known when the step runs', () => {
     const command = 'BAR=bar; echo ${FOO} ${BAR} ${FOO%o} $FOO $$FOO ${CI_STEP_NAME}';
-    expect(runStep(command, { CI_STEP_NAME: 'late' })).toBe('foo bar fo foo foo late\n');
+    expect(runStep(command, {}, { CI_STEP_NAME: 'late' })).toBe('foo bar fo foo foo late\n');
+    expect(runStep('echo ${CI_WORKSPACE}', { CI_WORKSPACE: '/early' }, { CI_WORKSPACE: '/late' })).toBe(
+      '/late\n',
+    );
     expect(runStep('echo "[${CI_COMMIT_TAG:0:3}]" $${FOO}', {})).toBe('[] foo\n');
   });
 
