@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { Healthcheck, parseHealthcheck } from './healthcheck.ts';
 import { type ImageConfig, ImageError } from './image.ts';
 import { maxLayers } from './layer-limits.ts';
 
@@ -38,6 +39,8 @@ const Config = Type.Object({
         User: Type.Optional(Type.String()),
         Entrypoint: strings,
         Cmd: strings,
+        Shell: strings,
+        Healthcheck: Type.Optional(Type.Union([Healthcheck, Type.Null()])),
       }),
       Type.Null(),
     ]),
@@ -110,15 +113,18 @@ export function parseConfig(
   if (platform !== `linux/${architecture}`) {
     throw new ImageError(`it is made for ${platform}, and this machine is linux/${architecture}`);
   }
-  const { Env, WorkingDir, User, Entrypoint, Cmd } = json.config ?? {};
+  const { Env, WorkingDir, User, Entrypoint, Cmd, Shell } = json.config ?? {};
+  const healthcheck = parseHealthcheck(json.config?.Healthcheck ?? {}, Shell ?? ['/bin/sh', '-c']);
   const config: ImageConfig = {
     env: (Env ?? []).filter((variable) => variable.indexOf('=') > 0),
     workingDir: WorkingDir || '/',
     user: User ?? '',
     entrypoint: Entrypoint ?? [],
     cmd: Cmd ?? [],
+    ...(healthcheck && { healthcheck }),
   };
-  const all = [...config.env, config.workingDir, config.user, ...config.entrypoint, ...config.cmd];
+  const words = [...config.entrypoint, ...config.cmd, ...(healthcheck?.args ?? [])];
+  const all = [...config.env, config.workingDir, config.user, ...words];
   if (all.some((text) => text.includes('\0'))) throw new ImageError('its config has a NUL byte in a string');
   // A working directory below /proc can name a file descriptor of the runtime (CVE-2024-21626).
   const parts = config.workingDir.split('/').filter((part) => part !== '' && part !== '.');
