@@ -51,6 +51,17 @@ function processes(): Process[] {
   });
 }
 
+/** The host's end of a sandbox's network, which has the gateway's address; undefined: it has none, or not yet. */
+function linkOf(pid: number, words: string): string | undefined {
+  const [, prefix = '', base = ''] = /\0--link\0([^\0]+)\0([^\0]+)\0/.exec(words) ?? [];
+  const routes = attempt(() => readFileSync(`/proc/${pid}/net/route`, 'utf8')) ?? '';
+  const [, gateway] = /^eth0\t00000000\t([0-9A-F]{8})\t/m.exec(routes) ?? [];
+  if (prefix === '' || gateway === undefined) return undefined;
+  const first = Buffer.from(base.split('.').map(Number)).readUInt32BE();
+  const number = (Buffer.from(gateway, 'hex').readUInt32LE() - first) / 2;
+  return `${prefix}${number}`;
+}
+
 const isBuildId = (uid: number) => uid >= idRange.first && uid < idRange.first + idRange.slots * 65_536;
 
 export function census(dataDir: string): Census {
@@ -63,6 +74,7 @@ export function census(dataDir: string): Census {
     ({ words }) => words.includes('\0open\0--mount\0') && !words.includes(`\0${dataDir}/`),
   );
   const foreignPids = new Set(foreign.map(({ pid }) => pid));
+  const foreignLinks = new Set(foreign.flatMap(({ pid, words }) => linkOf(pid, words) ?? []));
   const belowForeign = (process: Process | undefined): boolean =>
     process !== undefined && (foreignPids.has(process.pid) || belowForeign(byPid.get(process.parent)));
   const ours = all.filter(
@@ -84,7 +96,7 @@ export function census(dataDir: string): Census {
     }),
     processes: ours.map(({ pid, uid, words }) => `${pid} uid ${uid}: ${words.replaceAll('\0', ' ')}`),
     networks: [...new Set(ours.map(({ network }) => network))],
-    links: readdirSync('/sys/class/net'),
+    links: readdirSync('/sys/class/net').filter((name) => !foreignLinks.has(name)),
     mounts: [...namespaces.values()].flatMap((text) =>
       text.split('\n').filter((line) => line.includes(dataDir)),
     ),

@@ -7,15 +7,19 @@ if (dataDir === undefined) throw new Error('usage: busy-worker.ts DATA-DIRECTORY
 const place = lab({ dataDir });
 process.stdout.write('ready\n');
 
+const network = { kind: 'egress' } as const;
 const script =
   'seq 1 20000 > numbers; (setsid sleep 1000 &); (trap "" TERM; sleep 1000 &); seq 1 100000; sleep 1000';
-const sandboxes = [{}, { limits: ext4Limits }, { workspace: { sources: [import.meta.dirname] } }].map(
-  (options) => place.open(options),
-);
+const sandboxes = [
+  {},
+  { limits: ext4Limits },
+  { workspace: { sources: [import.meta.dirname] } },
+  { network },
+].map((options) => place.open(options));
 for (const sandbox of sandboxes) void sh(sandbox, script);
 // Some that come and go meanwhile.
 for (;;) {
-  const sandbox = place.open();
+  const sandbox = place.open({ network });
   await sh(sandbox, 'echo hello > file');
   await sandbox.destroy();
   await sleep(1);

@@ -4,9 +4,15 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { start as startProcess } from '../../../runtime/command.ts';
-import { SandboxError } from '../../../runtime/sandbox.ts';
+import { type Network, SandboxError } from '../../../runtime/sandbox.ts';
 import { census, expectSameCensus } from '../../census.ts';
 import { ext4Limits, lab, sh, shell, start, tell } from './lab.ts';
+
+const networks: readonly Network[] = [
+  { kind: 'none' },
+  { kind: 'egress' },
+  { kind: 'allow', hosts: ['public.example', 'public.example:22'] },
+];
 
 test('200 sandboxes, 20 at a time, leave nothing', { timeout: 600_000 }, async () => {
   await using place = lab();
@@ -14,8 +20,9 @@ test('200 sandboxes, 20 at a time, leave nothing', { timeout: 600_000 }, async (
   let next = 0;
   const one = async () => {
     while (next < 200) {
+      const network = networks[next % networks.length] ?? { kind: 'none' };
       const ext4 = next++ % 2 === 0;
-      const sandbox = place.open(ext4 ? { limits: ext4Limits } : {});
+      const sandbox = place.open({ network, ...(ext4 && { limits: ext4Limits }) });
       const box = start(sandbox);
       const told = await tell(box, shell('seq 1 1000 | tee numbers; (setsid sleep 1000 &)'));
       expect(told.output).toHaveLength(3893);
@@ -31,11 +38,11 @@ test('200 sandboxes, 20 at a time, leave nothing', { timeout: 600_000 }, async (
 test('the census sees a running sandbox', async () => {
   await using place = lab();
   const before = census(place.dataDir);
-  const sandbox = place.open({ limits: ext4Limits });
+  const sandbox = place.open({ limits: ext4Limits, network: { kind: 'egress' } });
   await sh(sandbox, '(setsid sleep 1000 &)');
   await expect.poll(() => census(place.dataDir)['processes']?.join()).toMatch(/uid 1879\d+: sleep 1000/);
   const during = census(place.dataDir);
-  for (const kind of ['cgroups', 'processes', 'networks', 'mounts', 'loops']) {
+  for (const kind of ['cgroups', 'processes', 'networks', 'links', 'mounts', 'loops']) {
     expect
       .soft(
         during[kind]?.filter((item) => !before[kind]?.includes(item)),
