@@ -152,6 +152,20 @@ test('warnings tell each thing once, with its place', () => {
   ]);
 });
 
+test('files can be checked for whatever may happen: every condition holds, every CI variable has a value', () => {
+  const text = 'steps: [{ image: "${CI_COMMIT_TAG}", when: { event: tag } }]\nwhen: { branch: x }\n';
+  expect(planBuild([{ file: 'w.yaml', text }], undefined)).toMatchObject({
+    kind: 'build',
+    build: { workflows: [{ steps: [{ container: { image: 'CI_COMMIT_TAG' } }] }] },
+    warnings: [],
+  });
+  expect(problemsOf({ w: text })).toEqual([
+    "w.yaml:1:18: steps[0].image must be an image reference such as node:24 or bootstrap:bookworm+make, not ''",
+  ]);
+  const unset = 'steps: [{ image: a, environment: { A: "${CI_NO_SUCH}" } }]\n';
+  expect(planBuild([{ file: 'w.yaml', text: unset }], push).warnings).toEqual([]);
+});
+
 test('circles and unknown names are found in linear time', () => {
   const chain = (last: object) => ({
     image: 'a',

@@ -26,7 +26,7 @@ const of = (event: string, more: Partial<Circumstances['variables']> = {}): Circ
   ...push,
   variables: { ...push.variables, CI_PIPELINE_EVENT: event, ...more },
 });
-const tag = of('tag', { CI_COMMIT_REF: 'refs/tags/v1', CI_COMMIT_BRANCH: '' });
+const tag = of('tag', { CI_COMMIT_REF: 'refs/tags/v1', CI_COMMIT_BRANCH: '', CI_COMMIT_TAG: 'v1' });
 const nightly = { ...of('cron'), cron: 'nightly' };
 const pull = of('pull_request');
 
@@ -48,6 +48,9 @@ test.each<Row>([
   [{ branch: 'feature/*' }, of('push', { CI_COMMIT_BRANCH: 'feature/a/b' }), false],
   [{ ref: 'refs/tags/v*' }, tag, true],
   [{ ref: 'refs/tags/v*' }, push, false],
+  [{ tag: 'v*' }, tag, true],
+  [{ tag: 'w*' }, tag, false],
+  [{ tag: 'v*' }, push, false],
   [{ repo: 'acme/*' }, push, true],
   [{ repo: 'other/app' }, push, false],
   [{ instance: 'ci.example.org' }, push, true],

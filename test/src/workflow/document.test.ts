@@ -74,6 +74,15 @@ j:
     });
   });
 
+  test('in a list, a map that is merged stays an item, and maps and lists do not mix', () => {
+    const data = (item: string) => readYaml(`l: &l [1]\nm: &m {a: 1}\nn:\n  - ${item}\n`, 'w.yaml').value;
+    expect(JSON.stringify(data('<<: *m'))).toContain('"n":[{"a":1}]');
+    expect(JSON.stringify(data('<<: [*m, *m]'))).toContain('"n":[{"a":1}]');
+    expect(JSON.stringify(data('{ <<: *m, b: 2 }'))).toContain('"n":[{"a":1,"b":2}]');
+    expect(() => data('<<: [*l, *m]')).toThrow('4:5: << takes a map or a list of maps');
+    expect(() => data('{ <<: *l, b: 2 }')).toThrow('4:7: << takes a map or a list of maps');
+  });
+
   test.each([
     ['a', '1:4', { source: '1.10', plain: true }],
     ['b', '2:4', { source: 'x', plain: false }],
