@@ -4,6 +4,7 @@ import { type Plan, planDefaults, type PlanStep, stepDefaults } from '../src/wor
 import { createAbort } from '../workers/abort.ts';
 import { defaultArtifactCaps } from '../workers/artifacts.ts';
 import { machineBudget } from '../workers/budget.ts';
+import { noCaches } from '../workers/caches.ts';
 import { runBuild } from '../workers/build.ts';
 import { type DiskKind, limitsOn } from './cofferdam.ts';
 import type { Row } from './row.ts';
@@ -91,6 +92,7 @@ async function runMs(site: Site, disk: DiskKind, made: Steps): Promise<number> {
     {
       driver: site.driver,
       resolveImage: async () => site.image,
+      caches: noCaches,
       budget: machineBudget({ cpus: undefined, memoryBytes: undefined }),
       artifacts: artifactStore(undefined),
       abort: createAbort(),

@@ -43,6 +43,9 @@ export interface RestoredCaches {
 /** Does not throw: a cache that cannot be restored is empty. */
 export type RestoreCaches = (request: CacheRequest) => Promise<RestoredCaches>;
 
+/** Of builds that are to have none. */
+export const noCaches: RestoreCaches = async () => ({ volumes: [], records: [], save: async () => [] });
+
 export interface Caches {
   of(owner: CacheOwner): RestoreCaches;
   /** Resolves when nothing of what was saved is on its way to storage any more. */

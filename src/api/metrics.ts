@@ -188,7 +188,25 @@ function finishedBuilds(registry: Registry): (record: BuildRecord) => void {
     registers,
   });
 
-  return ({ status, reason, createdAt, startedAt, timings }) => {
+  const restored = new Counter({
+    name: 'cofferdam_caches_restored_total',
+    help: 'Caches of builds that ended, by what was found for them.',
+    labelNames: ['match'],
+    registers,
+  });
+  const cacheBytes = new Counter({
+    name: 'cofferdam_cache_bytes_total',
+    help: 'Bytes of files in caches that were restored and saved.',
+    labelNames: ['direction'],
+    registers,
+  });
+
+  return ({ status, reason, createdAt, startedAt, timings, workflows }) => {
+    for (const cache of workflows.flatMap(({ caches = [] }) => caches)) {
+      restored.inc({ match: cache.restored });
+      cacheBytes.inc({ direction: 'restored' }, cache.restoredBytes ?? 0);
+      cacheBytes.inc({ direction: 'saved' }, cache.savedBytes ?? 0);
+    }
     finished.inc({ status, reason: reason ?? '' });
     if (startedAt === undefined) return;
     wait.observe(Math.max(0, Date.parse(startedAt) - Date.parse(createdAt)) / 1000);

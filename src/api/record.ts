@@ -55,6 +55,16 @@ export const ServiceRecord = Type.Object(container, {
     '`passed`: it was there as long as the steps needed it; `failed` by `timeout`: not ready in time.',
 });
 
+const CacheRecord = Type.Object({
+  name: Type.String(),
+  restored: Type.Enum(['exact', 'newest', 'none'] as const, {
+    type: 'string',
+    description: '`exact`: what was saved for the same key files; `newest`: what was saved last for others.',
+  }),
+  restoredBytes: Type.Optional(count()),
+  savedBytes: Type.Optional(count()),
+});
+
 const Workflow = Type.Object(
   {
     name: Type.String(),
@@ -69,6 +79,7 @@ const Workflow = Type.Object(
     finishedAt: Type.Optional(instant()),
     steps: Type.Array(named(StepRecord)),
     services: Type.Optional(Type.Array(named(ServiceRecord))),
+    caches: Type.Optional(Type.Array(CacheRecord)),
   },
   { $id: 'Workflow', description: 'What ran in one sandbox.' },
 );

@@ -11,6 +11,7 @@ import { UsageError } from '../usage.ts';
 const commands: Record<string, () => Promise<{ readonly command: () => Command }>> = {
   approve: () => import('./approve.ts'),
   artifacts: () => import('./artifacts.ts'),
+  cache: () => import('./cache.ts'),
   cancel: () => import('./cancel.ts'),
   doctor: () => import('./doctor.ts'),
   hook: () => import('./hook.ts'),

@@ -25,6 +25,13 @@ export function readCaches(
       }
       seen[key].add(value);
     }
+    const around = caches
+      .slice(0, index)
+      .find((other) => nested(whole, posix.resolve(workspace, other.path)));
+    if (around) {
+      const message = `'${cache.path}' and the cache ${around.name} lie in each other`;
+      report({ path: [...at, 'path'], part: 'value', message, hint: 'make one cache of both' });
+    }
     const fault = pathFault(cache.path, whole, workspace);
     if (fault !== undefined) report({ path: [...at, 'path'], part: 'value', message: fault });
     const list = Array.isArray(cache.key);
@@ -38,10 +45,14 @@ export function readCaches(
   });
 }
 
+function nested(one: string, other: string): boolean {
+  return one.startsWith(`${other}/`) || other.startsWith(`${one}/`);
+}
+
 function pathFault(written: string, whole: string, workspace: string): string | undefined {
   if (written.split('/').includes('..')) return `'${written}' has .. in it`;
   if (`${workspace}/`.startsWith(whole === '/' ? '/' : `${whole}/`))
     return `'${written}' holds the workspace itself`;
-  if (/^\/(proc|sys|dev|run)(\/|$)/.test(whole)) return `'${written}' is not a place for files`;
+  if (/^\/(proc|sys|dev|run|etc)(\/|$)/.test(whole)) return `'${written}' is not a place for files`;
   return undefined;
 }

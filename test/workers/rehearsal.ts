@@ -16,6 +16,7 @@ import {
 import { type Abort, createAbort } from '../../workers/abort.ts';
 import { defaultArtifactCaps } from '../../workers/artifacts.ts';
 import { createBudget } from '../../workers/budget.ts';
+import { noCaches } from '../../workers/caches.ts';
 import { type BuildRequest, type BuildTools, runBuild } from '../../workers/build.ts';
 
 /** A step that runs one of the programs of `programs`; `exit 0` when nothing is said. */
@@ -157,7 +158,7 @@ export async function play(scene: Scene): Promise<Played> {
     {
       resolveImage: async (ref) => image(ref),
       artifacts: artifactStore(undefined),
-      caches: async () => ({ volumes: [], records: [], save: async () => [] }),
+      caches: noCaches,
       budget: createBudget({ cpus: 1000, memoryBytes: 1e15 }),
       ...scene.tools,
       driver: {

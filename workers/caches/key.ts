@@ -13,7 +13,7 @@ export type CacheKey =
 const maxBytes = 64 * 1024 ** 2;
 
 /** The key of a cache cannot be told; the message says why. */
-export class CacheKeyError extends Error {
+class CacheKeyError extends Error {
   override readonly name = 'CacheKeyError';
 }
 

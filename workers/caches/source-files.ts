@@ -15,7 +15,7 @@ export interface SourceLayers {
 export interface SourceFile {
   readonly path: string;
   /** Throws what open(2) and read(2) do. */
-  read(): AsyncIterable<Buffer>;
+  readonly read: () => AsyncIterable<Buffer>;
 }
 
 /** What is at a path: of a directory, all layers that show a part of it, the topmost first. */

@@ -60,7 +60,11 @@ test('tell how the queue, the workers, the builds and the API are', async () => 
   expect(idle.get('cofferdam_redis_ping_seconds')).toBeGreaterThan(0);
 
   const outcomes: Outcome[] = [{ status: 'passed' }, { status: 'failed', reason: 'oom' }];
-  worker = startWorker(service, async () => outcomes.shift() ?? { status: 'passed' });
+  worker = startWorker(service, async ({ cache }) => {
+    cache({ name: 'npm', restored: 'newest', restoredBytes: 10, savedBytes: 12 });
+    cache({ name: 'pip', restored: 'none' });
+    return outcomes.shift() ?? { status: 'passed' };
+  });
   await until(async () => (await service.records.get(first))?.record.status === 'passed');
   await submit();
   await service.app.inject({ url: `/v1/builds/${first}`, headers: { authorization: service.bearer.read } });
@@ -71,6 +75,10 @@ test('tell how the queue, the workers, the builds and the API are', async () => 
   expect(busy.get('cofferdam_builds_finished_total{status="passed",reason=""}')).toBe(1);
   expect(busy.get('cofferdam_build_wait_seconds_count')).toBe(2);
   expect(busy.get('cofferdam_build_phase_seconds_count{phase="run"}')).toBe(2);
+  expect(busy.get('cofferdam_caches_restored_total{match="newest"}')).toBe(2);
+  expect(busy.get('cofferdam_caches_restored_total{match="none"}')).toBe(2);
+  expect(busy.get('cofferdam_cache_bytes_total{direction="restored"}')).toBe(20);
+  expect(busy.get('cofferdam_cache_bytes_total{direction="saved"}')).toBe(24);
   expect(busy.get('cofferdam_workers')).toBe(1);
   expect(busy.get('cofferdam_worker_slots{state="all"}')).toBe(4);
   expect(busy.get('cofferdam_worker_slots{state="busy"}')).toBe(0);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BuildRecord, Outcome } from '../../../src/build.ts';
+import type { BuildRecord, CacheRecord, Outcome } from '../../../src/build.ts';
 import type { LogWriter } from '../../../src/logs.ts';
 import { openLogWriter } from '../../../src/logs/writer.ts';
 import type { Claim } from '../../../src/queue/claim.ts';
@@ -14,6 +14,7 @@ export interface Job {
   readonly claim: Claim;
   /** Reports a step. */
   readonly step: (name: string, status: 'running' | 'passed') => Promise<void>;
+  readonly cache: (record: CacheRecord) => void;
   readonly artifact: (path: string, content: string) => Promise<void>;
 }
 
@@ -28,13 +29,14 @@ export function startWorker(
     const { fence, spec } = claim;
     const startedAt = new Date().toISOString();
     const artifacts: { path: string; size: number; sha256: string }[] = [];
+    const caches: CacheRecord[] = [];
     const steps = new Map<string, { name: string; status: 'running' | 'passed' }>();
     const log = openLogWriter({ redis, storage, fence, signal: claim.lost });
     const record = (): BuildRecord => ({
       ...claim.record,
       startedAt,
       artifacts,
-      workflows: [{ name: 'test', status: 'running', steps: [...steps.values()] }],
+      workflows: [{ name: 'test', status: 'running', steps: [...steps.values()], caches }],
     });
     const outcome = await run({
       log,
@@ -43,6 +45,7 @@ export function startWorker(
         steps.set(name, { name, status });
         await records.progress(fence, record());
       },
+      cache: (used) => void caches.push(used),
       artifact: async (path, content) => {
         await storage.put(`${attemptPrefix(spec.id, fence.attempt)}artifacts/${path}`, Buffer.from(content));
         const sha256 = createHash('sha256').update(content).digest('hex');

@@ -157,6 +157,15 @@ describe('caches', () => {
     ['{ name: a, path: . }', "'.' holds the workspace itself"],
     ['{ name: a, path: /workspace/ }', "'/workspace/' holds the workspace itself"],
     ['{ name: a, path: /proc/x }', "'/proc/x' is not a place for files"],
+    ['{ name: a, path: /etc }', "'/etc' is not a place for files"],
+    [
+      '{ name: a, path: x }, { name: b, path: x/y/ }',
+      "'x/y/' and the cache a lie in each other; make one cache of both",
+    ],
+    [
+      '{ name: a, path: /root/.cache/pip }, { name: b, path: /root/.cache }',
+      "'/root/.cache' and the cache a lie in each other; make one cache of both",
+    ],
     [
       '{ name: .., path: x }',
       "caches[0].name must be a name of letters, digits, _, . and - such as npm, not '..'",

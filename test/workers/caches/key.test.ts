@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { chmodSync, linkSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
+import { run } from '../../../runtime/command.ts';
 import { cacheKey } from '../../../workers/caches/key.ts';
 import { sourceFiles } from '../../../workers/caches/source-files.ts';
 import { temporaryDirectory } from '../directory.ts';
@@ -10,18 +10,19 @@ import { temporaryDirectory } from '../directory.ts';
 type Layer = Readonly<Record<string, string>>;
 
 /** Layers with files; `/` at the end of a name makes a directory, the text `whiteout` hides. */
-function layers(place: string, ...all: readonly Layer[]): string[] {
-  return all.map((files, i) => {
+async function layers(place: string, ...all: readonly Layer[]): Promise<string[]> {
+  const work = all.map(async (files, i) => {
     const root = join(place, `layer-${i}`);
     mkdirSync(root);
     for (const [path, text] of Object.entries(files)) {
       const file = join(root, path);
       mkdirSync(path.endsWith('/') ? file : dirname(file), { recursive: true });
-      if (text === 'whiteout') execFileSync('mknod', [file, 'c', '0', '0']);
+      if (text === 'whiteout') await run({ file: 'mknod', args: [file, 'c', '0', '0'] });
       else if (!path.endsWith('/')) writeFileSync(file, text);
     }
     return root;
   });
+  return Promise.all(work);
 }
 
 async function found(
@@ -36,7 +37,7 @@ async function found(
 describe('the key files of a source', () => {
   test('are those that match, of all layers as they are seen together, in path order', async () => {
     using place = temporaryDirectory();
-    const directories = layers(
+    const directories = await layers(
       place.path,
       {
         lock: 'old',
@@ -58,11 +59,11 @@ describe('the key files of a source', () => {
 
   test('are never beyond a link, nor anything but files', async () => {
     using place = temporaryDirectory();
-    const [root = ''] = layers(place.path, { 'real/lock': 'r' });
+    const [root = ''] = await layers(place.path, { 'real/lock': 'r' });
     symlinkSync('/etc/shadow', join(root, 'lock'));
     symlinkSync('/etc', join(root, 'etc'));
     symlinkSync('real', join(root, 'link'));
-    execFileSync('mkfifo', [join(root, 'fifo')]);
+    await run({ file: 'mknod', args: [join(root, 'fifo'), 'p'] });
     const globs = [
       'lock',
       'etc/passwd',
@@ -83,7 +84,7 @@ describe('the key', () => {
 
   test('is that of paths and contents, and of nothing else', async () => {
     using place = temporaryDirectory();
-    const [one = '', two = '', three = '', four = ''] = layers(
+    const [one = '', two = '', three = '', four = ''] = await layers(
       place.path,
       { a: '1', b: '2', other: 'x' },
       { b: '2', a: '1', other: 'y' },
@@ -99,7 +100,7 @@ describe('the key', () => {
 
   test('without files is none', async () => {
     using place = temporaryDirectory();
-    const [root = ''] = layers(place.path, { a: '1' });
+    const [root = ''] = await layers(place.path, { a: '1' });
     expect([await keyOf(root, []), await keyOf(root, ['b'])]).toEqual([{ kind: 'none' }, { kind: 'none' }]);
   });
 
@@ -108,7 +109,7 @@ describe('the key', () => {
     ['a glob that cannot be read', '[', () => {}],
   ])('of what is %s is an error', async (_, glob, change) => {
     using place = temporaryDirectory();
-    const [root = ''] = layers(place.path, { a: '1' });
+    const [root = ''] = await layers(place.path, { a: '1' });
     change(root);
     await expect(keyOf(root, [glob])).rejects.toThrow(/key files have more than|without \]/);
     rmSync(join(root, 'a'));
