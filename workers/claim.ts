@@ -60,16 +60,13 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
     if (planned.kind === 'build') labels = labelsOf(planned.grant.plan, spec.labels);
   } catch (error) {
     if (stop.aborted) return stopped();
-    if (!opened) return refused(record, error);
-    const { bytes } = await opened.close();
-    return refused({ ...record, log: { ...record.log, bytes }, storage }, error);
+    return refused(await withLog(record, opened, storage), error);
   }
   if (planned.kind === 'nothing') {
+    const { message } = planned;
     const finishedAt = new Date().toISOString();
-    return {
-      kind: 'finished',
-      record: { ...record, status: 'passed', message: planned.message, finishedAt },
-    };
+    const ended = await withLog(record, opened, storage);
+    return { kind: 'finished', record: { ...ended, status: 'passed', message, finishedAt } };
   }
   if (!hasLabels(tools.labels, labels)) {
     return { kind: 'requeue', reason: 'its workflows ask for labels that this worker does not have', labels };
@@ -143,6 +140,17 @@ function sourceOf(
     void Promise.resolve(openLog().append('source', text)).catch(() => {});
   };
   return sources.of(spec, record.source.sha, { signal, progress });
+}
+
+/** The record of a build that does not run, with the log of what was told of its source. */
+async function withLog(
+  record: BuildRecord,
+  opened: LogWriter | undefined,
+  storage: { readonly prefix: string },
+): Promise<BuildRecord> {
+  if (!opened) return record;
+  const { bytes } = await opened.close();
+  return { ...record, log: { ...record.log, bytes }, storage };
 }
 
 /** The build cannot begin: what was sent in is wrong, or is not to be had. */

@@ -61,10 +61,7 @@ function describe(build: ShownBuild): string {
   );
   return [
     ...known,
-    ...section(
-      ['STEP', 'STATUS', 'EXIT', 'TOOK'],
-      build.workflows.flatMap(({ steps }) => steps).map(stepRow),
-    ),
+    ...workflowSections(build.workflows),
     ...section(['ATTEMPT', 'WORKER', 'STARTED', 'TOOK', 'ENDED'], (build.attempts ?? []).map(attemptRow)),
     ...section(
       ['ARTIFACT', 'SIZE', 'SHA-256'],
@@ -77,10 +74,33 @@ function section(header: readonly string[], rows: readonly (readonly string[])[]
   return rows.length === 0 ? [] : ['\n', table(header, rows)];
 }
 
+/** One table for a single workflow that is a chain of steps; else what each waited for is said too. */
+function workflowSections(workflows: ShownBuild['workflows']): string[] {
+  return workflows.flatMap((workflow) => {
+    const { steps, services = [] } = workflow;
+    const isGraph = steps.some(({ dependsOn }) => dependsOn);
+    const header = ['STEP', 'STATUS', 'EXIT', 'TOOK', ...(isGraph ? ['AFTER'] : [])];
+    const rows = [
+      ...services.map((service) => stepRow({ ...service, name: `service:${service.name}` })),
+      ...steps.map((step) => [...stepRow(step), ...(isGraph ? [afterOf(step)] : [])]),
+    ];
+    const heading = `\n${plain(workflow.name)}: ${withReason(workflow)}${whyNot(workflow)}\n`;
+    return [...(workflows.length > 1 ? [heading] : []), ...section(header, rows)];
+  });
+}
+
+function afterOf({ dependsOn = [] }: StepRecord): string {
+  return dependsOn.length === 0 ? '-' : plain(dependsOn.join(', '));
+}
+
+function whyNot({ because }: { readonly because?: string }): string {
+  return because === undefined ? '' : `, as ${plain(because)} failed`;
+}
+
 function stepRow(step: StepRecord): string[] {
   return [
     plain(step.name),
-    withReason(step),
+    `${withReason(step)}${whyNot(step)}`,
     step.exitCode === undefined ? '-' : String(step.exitCode),
     took(step),
   ];

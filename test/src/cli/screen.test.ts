@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { BuildRecord, StepRecord } from '../../../src/build.ts';
+import type { BuildRecord, StepRecord, WorkflowRecord } from '../../../src/build.ts';
 import { createScreen } from '../../../src/cli/screen.ts';
+import { labelOf } from '../../../src/logs/label.ts';
 import { recorder, recordOf } from './recorder.ts';
 
 beforeEach(() => {
@@ -10,6 +11,7 @@ beforeEach(() => {
 afterEach(() => void vi.unstubAllEnvs());
 
 const rule = (name: string) => `── ${name} ${'─'.repeat(60 - name.length)}\n`;
+type Screen = ReturnType<typeof createScreen>;
 const running = (name: string): StepRecord => ({ name, status: 'running' });
 
 describe('stdout is the log, byte for byte', () => {
@@ -130,6 +132,75 @@ describe('a terminal shows', () => {
   });
 });
 
+describe('where things run side by side, each line of the log says whose it is', () => {
+  const label = (step: string, of = 'ci') => labelOf({ workflow: of, step });
+  const graph = (name: string, status: StepRecord['status'] = 'running'): StepRecord => ({
+    name,
+    status,
+    dependsOn: [],
+  });
+  const begin: WorkflowRecord = { name: 'ci', status: 'running', steps: [graph('a'), graph('b')] };
+
+  test('and no line is torn, however it was written', async () => {
+    const output = recorder();
+    const screen = createScreen(output);
+    screen.workflow(begin);
+    await screen.step(graph('a'), 'ci');
+    await screen.step(graph('b'), 'ci');
+    await screen.chunk(label('a'), Buffer.from('one\ntw'));
+    await screen.chunk(label('b'), Buffer.from('other\n'));
+    await screen.chunk(label('a'), Buffer.from('o\nthree'));
+    await screen.step(graph('a', 'passed'), 'ci');
+    await screen.chunk(label('b'), Buffer.from('rest'));
+    await screen.end(recordOf(), undefined);
+    expect(output.stdout().toString()).toBe('a | one\nb | other\na | two\na | three\nb | rest\n');
+    expect(output.stderr()).not.toContain('──');
+  });
+
+  test.each<[string, (screen: Screen) => void]>([
+    ['a graph of steps', (screen) => screen.workflow(begin)],
+    ['services', (screen) => screen.workflow({ ...begin, steps: [running('a')], services: [running('db')] })],
+    [
+      'a step of which the record tells that it is one of a graph',
+      (screen) => screen.watch(graph('a'), 'ci'),
+    ],
+    ['the log of a service', (screen) => void screen.chunk(label('service:db'), Buffer.from(''))],
+  ])('from the first sign of %s', async (_, sign) => {
+    const output = recorder();
+    const screen = createScreen(output);
+    sign(screen);
+    await screen.chunk(label('a'), Buffer.from('x\n'));
+    expect(output.stdout().toString()).toBe('a | x\n');
+  });
+
+  test('with the workflow where there are several', async () => {
+    const output = recorder();
+    const screen = createScreen(output, 'lines');
+    for (const name of ['ci', 'docs']) screen.workflow({ name, status: 'running', steps: [running('a')] });
+    await screen.chunk(label('a'), Buffer.from('x\n'));
+    await screen.chunk(label('a', 'docs'), Buffer.from('y\n'));
+    await screen.step({ name: 'a', status: 'failed', reason: 'timeout' }, 'docs');
+    expect(output.terminal()).toBe('ci/a | x\ndocs/a | y\ndocs/a: it took longer than its timeout\n');
+  });
+
+  test('after a line that the log left open before', async () => {
+    const output = recorder();
+    const screen = createScreen(output);
+    await screen.chunk(label('a'), Buffer.from('open'));
+    screen.workflow(begin);
+    await screen.chunk(label('b'), Buffer.from('x\n'));
+    expect(output.stdout().toString()).toBe('open\nb | x\n');
+  });
+
+  test('and a line without end is shown in parts', async () => {
+    const output = recorder();
+    const screen = createScreen(output, 'lines');
+    for (let i = 0; i < 20; i++) await screen.chunk(label('a'), Buffer.alloc(10_000, 'x'));
+    const lines = output.stdout().toString().split('\n');
+    expect(lines.slice(0, -1).map(({ length }) => length)).toEqual([65_540, 65_540, 65_540]);
+  });
+});
+
 describe('the summary', () => {
   const show = async (record: Partial<BuildRecord>, keptIn?: string) => {
     const output = recorder();
@@ -178,6 +249,43 @@ describe('the summary', () => {
         '',
       ].join('\n'),
     );
+  });
+
+  test('shows a graph: services, what each step waited for, and for whom one was skipped', async () => {
+    const times = (ms: number) => ({
+      startedAt: '2026-01-01T00:00:00.000Z',
+      finishedAt: new Date(Date.parse('2026-01-01T00:00:00.000Z') + ms).toISOString(),
+    });
+    const workflows: WorkflowRecord[] = [
+      {
+        name: 'test (GO=1.24)',
+        status: 'failed',
+        ...times(900),
+        services: [{ name: 'db', status: 'passed', ...times(800) }],
+        steps: [
+          { name: 'unit', status: 'failed', dependsOn: [], ...times(100) },
+          { name: 'lint', status: 'passed', dependsOn: [], ...times(50) },
+          { name: 'publish', status: 'skipped', dependsOn: ['unit', 'lint'], because: 'unit' },
+        ],
+      },
+      {
+        name: 'deploy',
+        status: 'skipped',
+        dependsOn: ['test (GO=1.24)'],
+        because: 'test (GO=1.24)',
+        steps: [{ name: 'go', status: 'skipped' }],
+      },
+    ];
+    const lines = (await show({ status: 'failed', reason: 'exit', workflows })).split('\n');
+    expect(lines.slice(1, 8)).toEqual([
+      '✗ test (GO=1.24)               900 ms',
+      '  ✓ service:db                 800 ms',
+      '  ✗ unit                       100 ms',
+      '  ✓ lint                       50 ms',
+      '  - publish                    skipped: unit failed  after unit, lint',
+      '- deploy                       skipped: test (GO=1.24) failed  after test (GO=1.24)',
+      '  - go                         skipped',
+    ]);
   });
 
   test('says how artifacts could have been kept', async () => {
