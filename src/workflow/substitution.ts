@@ -171,7 +171,22 @@ function expressionOf(pattern: string, extent: Extent): string | undefined {
       if (part === '?') return '.';
       if (part.length < 3 || part[0] !== '[') return RE2JS.quote(part.replace(/^\\(.)/su, '$1'));
       const [, not, members = ''] = /^\[([!^]?)(.*)\]$/s.exec(part) ?? [];
-      return `[${not ? '^' : ''}${members.replace(/[[\]\\^]/g, '\\$&')}]`;
+      return setOf(members, not ? 'all others' : 'these');
     })
     .join('');
+}
+
+/** A set of characters. A range that runs backwards holds none, as in bash; an expression must not have one. */
+function setOf(members: string, which: 'these' | 'all others'): string {
+  const code = (char: string | undefined) => char?.codePointAt(0) ?? 0;
+  const ranges = (members.match(/.-.|./gsu) ?? []).map((part) => {
+    const [from, , to = from] = part;
+    return [code(from), code(to)] as const;
+  });
+  const set = ranges
+    .filter(([from, to]) => from <= to)
+    .map(([from, to]) => `\\x{${from.toString(16)}}-\\x{${to.toString(16)}}`)
+    .join('');
+  if (set === '') return which === 'these' ? '[^\\x{0}-\\x{10ffff}]' : '.';
+  return which === 'these' ? `[${set}]` : `[^${set}]`;
 }

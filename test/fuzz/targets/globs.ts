@@ -32,10 +32,10 @@ export const globs: Target<Question> = {
         if (error instanceof GlobError) return 'refused';
         throw error;
       }
-      // Texts that are no paths may be matched or not: a star stands for a name, which is not empty. Where alternatives
-      // of a brace end in another way, in `{a,b/}*`, the last one decides how what follows is read.
+      // Texts that are no paths may be matched or not: a star stands for a name, which is not empty. Next to a
+      // brace that begins or ends a name in some of its alternatives only, `{a,b/}*`, stars are read as in the last one.
       const isPath = text.split('/').every((name) => name !== '');
-      if (isPath && !/[/,{*][,}]/.test(glob)) {
+      if (isPath && !/[/,{*][,}]|\*\{/.test(glob)) {
         const expected = alternatives(glob).some((each) => matches(each, text, dotfiles));
         if (result !== expected) throw new Error(`${result}, and should be ${expected}`);
       }

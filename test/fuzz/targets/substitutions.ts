@@ -14,7 +14,7 @@ export const substitutions: Target<string> = {
   promise: 'any text has a result; one without ${ that is known stays, and values are not looked at again',
   rounds: 8000,
   outcomes: ['replaced', 'same'],
-  cases: [],
+  cases: ['${A%[z-a]}', '${A##[!z-a]x}'],
   open: () => ({
     make: (random) => textOf(random, pieces, 14),
     check: (text) => {

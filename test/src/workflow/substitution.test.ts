@@ -89,7 +89,25 @@ test('what a value becomes may depend on where it goes', () => {
 });
 
 describe('agrees with bash', () => {
-  const patterns = ['*', '?', 'a*b', '*a', 'b*', '[ab]', '[!a]*', '*/', '/*', 'ab', '\\*', '*.*'];
+  const patterns = [
+    '*',
+    '?',
+    'a*b',
+    '*a',
+    'b*',
+    '[ab]',
+    '[!a]*',
+    '[b-a]',
+    '[!b-a]',
+    '[a-]',
+    '[]a]',
+    '[a.-/]',
+    '*/',
+    '/*',
+    'ab',
+    '\\*',
+    '*.*',
+  ];
   const values = ['ab/ab.ab', 'aab', 'b', '', 'a*b', 'xx/yy', '..a..'];
   const cases = ['#', '##', '%', '%%'].flatMap((operator) => patterns.map((pattern) => operator + pattern));
 
