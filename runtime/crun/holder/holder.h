@@ -87,7 +87,7 @@ int make_spaces(struct spaces *spaces, const struct list *sources);
 int take_slot(const struct plan *plan, unsigned *base);
 
 /* link.c */
-unsigned make_link(const struct plan *plan, struct spaces *spaces, unsigned first);
+unsigned make_link(const struct plan *plan, struct spaces *spaces);
 
 /* mounts.c */
 void mount_private(const struct plan *plan, const struct spaces *spaces);

@@ -190,13 +190,15 @@ static void lead(int net, const char *gateway, const char *ports)
 }
 
 /* Both ends have addresses when this returns; the number of the pair says which. Names are asked of the host's end. */
-unsigned make_link(const struct plan *plan, struct spaces *spaces, unsigned first)
+unsigned make_link(const struct plan *plan, struct spaces *spaces)
 {
 	char name[IF_NAMESIZE], gateway[INET_ADDRSTRLEN];
 	unsigned number = 0, tries = 0;
 	int host = netlink_socket();
+	/* Beginning where process numbers are, so that a link is not used again soon: for minutes the host may remember
+	 * connections of the build that had it last. */
 	for (; tries < LINKS; tries++) {
-		number = (first + tries) % LINKS;
+		number = (getpid() + tries) % LINKS;
 		snprintf(name, sizeof name, "%s%u", plan->link, number);
 		if (!make_pair(host, name, spaces->net))
 			break;

@@ -143,8 +143,7 @@ int open_main(int argc, char **argv)
 	if (make_spaces(&spaces, &plan.sources))
 		die("namespaces");
 	if (plan.link) {
-		unsigned first = (spaces.base - plan.first_id) / IDS;
-		struct frame frame = { .type = 'N', .id = make_link(&plan, &spaces, first) };
+		struct frame frame = { .type = 'N', .id = make_link(&plan, &spaces) };
 		write_all(WORKER, &frame, sizeof frame);
 	}
 	make_cgroups(&plan);

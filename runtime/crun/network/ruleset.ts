@@ -22,6 +22,9 @@ export const maxFurtherPorts = 16;
 /** Connections that the builds of one link may have at one time: the machine has one table for those of all. */
 const maxConnections = 8192;
 
+/** Datagrams a second that a build may ask for names with: a worker has more to do than to answer one build. */
+const maxQuestions = 500;
+
 /** What is refused, by why. */
 const counters = [
   'spoofed',
@@ -59,6 +62,7 @@ export function ruleset({ exceptions, guarded }: RulesetOptions): Ruleset {
   set blocked4 { type ipv4_addr; flags interval; ${elements(blockedIPv4)} }
   set blocked6 { type ipv6_addr; flags interval; ${elements(blockedIPv6)} }
   set guarded { type ifname; ${elements(guarded.map((link) => `"${link}"`))} }
+  set questions { type ifname; size 65535; flags dynamic; timeout 1m; }
   set connections { type ifname; size 65535; flags dynamic; }
 ${counters.map((name) => `  counter ${name} { }`).join('\n')}
 
@@ -88,6 +92,7 @@ ${counters.map((name) => `  counter ${name} { }`).join('\n')}
     iifname != ${any} accept
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
     ct state related accept
+    fib daddr . iif type local udp dport ${ports.dns} add @questions { iifname limit rate over ${maxQuestions}/second burst ${maxQuestions} packets } counter name too_many drop
     fib daddr . iif type local meta l4proto { tcp, udp } th dport ${ports.dns} accept
     iifname "${allow}*" fib daddr . iif type local tcp dport { ${ports.http}, ${ports.tls}, ${further} } accept
     iifname "${egress}*" meta l4proto { tcp, udp } ip daddr . th dport @exceptions4 accept

@@ -116,6 +116,27 @@ describe('a build with egress', () => {
     });
   });
 
+  test('gets so many names and connections at a time, and no more', async () => {
+    const flood = (target: string, count: number) => `
+      const [, name = ''] = require('fs').readFileSync('/etc/resolv.conf', 'utf8').split(/\\s/);
+      const socket = require('dgram').createSocket('udp4').on('error', () => {});
+      let sent = 0;
+      const some = () => {
+        for (let i = 0; i < 100; i++, sent++) socket.send('x', ${target});
+        if (sent < ${count}) setImmediate(some);
+        else setTimeout(() => socket.close(), 100);
+      };
+      some();`;
+    for (const [script, count] of [
+      [flood('53, name', 5000), 1000],
+      [flood(`1 + sent, '${publicly.ipv4}'`, 10_000), 1000],
+    ] as const) {
+      const before = await refused('too_many');
+      expect((await world.build(egress, './node', '-e', script)).output).toBe('');
+      expect(await refused('too_many')).toBeGreaterThan(before + count);
+    }
+  });
+
   test('leaves no interface', async () => {
     const links = () => world.onMachine('ip', '-o', 'link');
     await probe([tcp(publicly.ipv4)]);

@@ -139,17 +139,13 @@ test('a machine with routes to all private networks fails a build that asks for 
 
 test('a link whose name another has is left alone', async () => {
   await using world = await makeWorld();
-  for (let number = 0; number < 40; number++)
-    await world.onMachine(
-      'ip',
-      'link',
-      'add',
-      `cfde${number}`,
-      'type',
-      'veth',
-      'peer',
-      'name',
-      `other${number}`,
-    );
+  // Names are taken in turn, from the number of a process on: these are the next ones.
+  await world.beside(egress, ['sleep', '1000'], async () => {
+    const number = Number(/cfde(\d+)/.exec(await world.onMachine('ip', '-o', 'link'))?.[1]);
+    for (let next = number + 1; next < number + 60; next++) {
+      const name = `cfde${next % 4096}`;
+      await world.onMachine('ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', `other${next}`);
+    }
+  });
   expect((await world.probe(egress, [tcp(publicly.ipv4)])).results).toEqual(['connected']);
 });
