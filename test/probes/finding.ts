@@ -1,0 +1,33 @@
+import { catalog, type Probe } from './catalog.ts';
+
+/** What a probe came to. */
+export interface Finding extends Pick<Probe, 'id' | 'class' | 'expected'> {
+  /** `no report`: it did not get so far. */
+  readonly got: string;
+}
+
+export const isRed = ({ expected, got }: Finding): boolean => expected !== got;
+
+/** Findings from what the program printed, among whatever else is in a log; one for each probe of the catalog. */
+export function findings(output: string, where: 'direct' | 'build'): Finding[] {
+  const told = new Map<string, string>();
+  for (const [text] of output.matchAll(/\{"id":"[^\n]*\}/g)) {
+    const { id, got }: { id: string; got: string } = JSON.parse(text);
+    told.set(id, got);
+  }
+  return catalog
+    .filter((probe) => where === 'direct' || probe.where !== 'direct')
+    .map(({ id, class: kind, expected }) => ({
+      id,
+      class: kind,
+      expected,
+      got: told.get(id) ?? 'no report',
+    }));
+}
+
+/** The line of a finding: what was found, and of a red one also what should have stopped it. */
+export function lineOf(finding: Finding): string {
+  const probe = catalog.find(({ id }) => id === finding.id);
+  const line = `${finding.id}  ${finding.class}  cannot ${probe?.shows}: ${finding.got}`;
+  return isRed(finding) ? `${line}; expected ${finding.expected}; by ${probe?.control}` : line;
+}

@@ -1,0 +1,52 @@
+import { styleText } from 'node:util';
+import { Command } from 'commander';
+import { makeDebian } from '../rootfs.ts';
+import { createBench } from './bench.ts';
+import { catalog } from './catalog.ts';
+import { type Finding, isRed, lineOf } from './finding.ts';
+import { mutate, type Mutation, unnoticed } from './mutation.ts';
+
+interface Options {
+  readonly json?: true;
+  readonly mutation: boolean;
+}
+
+const { json, mutation } = new Command('probes')
+  .description(
+    'Looks from within, and from outside, whether builds are kept in, and whether each control is needed.',
+  )
+  .option('--json', 'print one JSON document')
+  .option('--no-mutation', 'leave out dropping each control in turn')
+  .parse()
+  .opts<Options>();
+
+const say = (text: string) => void process.stderr.write(`${text}\n`);
+const red = (text: string) => styleText('red', text, { stream: process.stderr, validateStream: true });
+
+await makeDebian();
+const findings: Finding[] = [];
+const mutations: Mutation[] = [];
+{
+  await using bench = await createBench();
+  const outcome = await bench.probe();
+  if (outcome.kind === 'refused') throw new Error(`no sandbox: ${outcome.message}`);
+  for (const finding of outcome.findings) {
+    findings.push(finding);
+    say(isRed(finding) ? red(`red    ${lineOf(finding)}`) : `green  ${lineOf(finding)}`);
+  }
+  if (mutation) mutations.push(...(await mutate(bench, tell)));
+}
+const reds = findings.filter(isRed);
+const blind = unnoticed(mutations);
+for (const control of blind) say(red(`no probe notices that a control is gone: ${control}`));
+if (json) process.stdout.write(`${JSON.stringify({ findings, mutations }, undefined, 2)}\n`);
+say(
+  `${findings.length - reds.length} of ${catalog.length} probes green; ` +
+    `${mutations.length - blind.length} of ${mutations.length} controls noticed or excused`,
+);
+process.exitCode = reds.length + blind.length > 0 ? 1 : 0;
+
+function tell({ control, noticed, excuse }: Mutation): void {
+  const what = excuse?.reason ?? noticed.join('; ').slice(0, 120);
+  say(`${noticed.length > 0 ? 'noticed' : excuse ? 'excused' : 'BLIND  '}  ${control}: ${what}`);
+}
