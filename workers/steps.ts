@@ -104,9 +104,11 @@ export function waiting(
   return isChain(steps) ? { name } : { name, dependsOn };
 }
 
-/** Whether each step waits for the one before it, and for nothing else. */
+/** Whether no two run at one time: each waits for the end of the one before it, and for nothing else. */
 function isChain(steps: readonly PlanStep[]): boolean {
-  return steps.every(({ dependsOn }, i) => dependsOn.join('\0') === (steps[i - 1]?.name ?? ''));
+  return steps.every(
+    ({ dependsOn, mode }, i) => mode === 'foreground' && dependsOn.join('\0') === (steps[i - 1]?.name ?? ''),
+  );
 }
 
 interface Running {
