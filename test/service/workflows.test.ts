@@ -1,0 +1,108 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createSite, type Site, until } from './site.ts';
+
+let site: Site;
+beforeAll(async () => {
+  site = await createSite();
+  await site.up();
+});
+afterAll(() => site[Symbol.asyncDispose]());
+
+/** A directory with these workflow files. */
+function project(name: string, files: Readonly<Record<string, string>>): string {
+  const dir = join(site.dataDir, 'projects', name);
+  for (const [file, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(dir, file)), { recursive: true });
+    writeFileSync(join(dir, file), `image: tiny\n${text}`);
+  }
+  return dir;
+}
+const idIn = (text: string) => /^\w{26}/m.exec(text)?.[0] ?? '';
+
+test('all workflows of a source are one build, which is followed, shown and recorded as such', async () => {
+  const dir = project('several', {
+    '.cofferdam/build.yaml': `services:
+  - { name: helper, image: tiny, commands: [echo ready, sleep 100], ready: { log: ready } }
+steps:
+  - { name: a, commands: [seq 1 3], depends_on: [] }
+  - { name: b, commands: [seq 4 5, exit 3], depends_on: [] }
+  - { name: c, commands: [seq 6 7], depends_on: [b] }
+`,
+    '.cofferdam/docs.yaml': 'steps: [{ name: write, commands: [seq 8 9] }]',
+    '.cofferdam/deploy.yaml': 'depends_on: [build, docs]\nsteps: [{ name: ship, commands: [seq 10 11] }]',
+  });
+  const followed = await site.command('submit', dir, '--follow');
+  expect(followed.code, followed.stderr).toBe(1);
+  const lines = followed.stdout.split('\n');
+  expect(lines).toEqual(
+    expect.arrayContaining(['build/service:helper | ready', 'build/a | 3', 'build/b | 5', 'docs/write | 9']),
+  );
+  expect(followed.stdout).not.toMatch(/^(build\/c|deploy\/ship) \|/m);
+
+  const id = idIn(followed.stderr);
+  const { workflows } = await site.show(id);
+  expect(workflows).toMatchObject([
+    {
+      name: 'build',
+      status: 'failed',
+      reason: 'exit',
+      services: [{ name: 'helper', status: 'passed' }],
+      steps: [
+        { name: 'a', status: 'passed', dependsOn: [] },
+        { name: 'b', status: 'failed', exitCode: 3 },
+        { name: 'c', status: 'skipped', because: 'b' },
+      ],
+    },
+    { name: 'deploy', status: 'skipped', because: 'build', dependsOn: ['build', 'docs'] },
+    { name: 'docs', status: 'passed' },
+  ]);
+  const shown = (await site.command('show', id)).stdout;
+  expect(shown).toMatch(/^deploy: skipped, as build failed$/m);
+  expect(shown).toMatch(/^c +skipped, as b failed +- +- +b$/m);
+
+  const events = await site.command('logs', id, '--json');
+  expect(events.stdout).toMatch(/"type":"log",.*"workflow":"docs","step":"write"/);
+  expect(events.stdout).toMatch(/"type":"service",.*"workflow":"build",.*"name":"helper"/);
+});
+
+test('a build that no workflow is for has passed, and says why nothing ran', async () => {
+  const dir = project('nothing', {
+    '.cofferdam.yaml': 'when: { event: cron }\nsteps: [{ commands: [exit 1] }]',
+  });
+  const { code, stderr } = await site.command('submit', dir, '--follow');
+  expect(code).toBe(0);
+  expect(stderr).toContain('no workflow is for this build (cofferdam: its `when` does not hold)\npassed');
+});
+
+test('workflows go to a worker that has their labels, and ones that no worker can have are invalid', async () => {
+  const dir = project('labels', {
+    '.cofferdam/a.yaml': 'labels: { board: big }\nsteps: [{ commands: [echo on board] }]',
+    '.cofferdam/b.yaml': 'steps: [{ commands: [echo anywhere] }]',
+  });
+  const id = (await site.command('submit', dir)).stdout.trim();
+  await until('a worker to give it back', async () =>
+    (await site.show(id)).waiting?.includes('board=big') ? true : undefined,
+  );
+  const second = site.start(['worker', '--id', 'second', '--label', 'board=*', '--slots', '1']);
+  const record = await until('an end', async () => {
+    const shown = await site.show(id);
+    return shown.finishedAt === undefined ? undefined : shown;
+  });
+  expect(record).toMatchObject({ status: 'passed' });
+  expect(record.attempts?.at(-1)).toMatchObject({ worker: 'second', status: 'passed' });
+  second.process.kill('SIGTERM');
+  await second.ended;
+
+  const impossible = project('impossible', {
+    '.cofferdam/a.yaml': 'labels: { board: big }\nsteps: [{ commands: [echo] }]',
+    '.cofferdam/b.yaml': 'labels: { board: small }\nsteps: [{ commands: [echo] }]',
+  });
+  const { code, stderr } = await site.command('submit', impossible, '--follow');
+  expect(code).toBe(1);
+  expect(stderr).toContain(
+    "workflow 'b' asks for a worker with board=small, and workflow 'a' asks for board=big",
+  );
+  expect(stderr).toContain('failed (invalid)');
+});
