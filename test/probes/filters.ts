@@ -17,9 +17,10 @@ export interface Opening {
 
 const table: Record<string, number> = process.arch === 'arm64' ? numbers.arm64 : numbers.x64;
 
-/** struct seccomp_data; AUDIT_ARCH_I386 of linux/audit.h. */
+/** struct seccomp_data; AUDIT_ARCH_* of linux/audit.h. */
 const at = { number: 0, arch: 4 };
 const i386 = 0x40000003;
+const native = process.arch === 'arm64' ? 0xc00000b7 : 0xc000003e;
 
 /** What the policy refuses, by subject; each list names calls that a kernel would do, or refuse otherwise. */
 const groups: Readonly<Record<string, string>> = {
@@ -75,7 +76,8 @@ export function openings(): Opening[] {
     const open = names.split(' ').flatMap((name) => table[name] ?? unnamed[name] ?? []);
     if (open.length === 0) return [];
     const first = open.flatMap((number) => [jumpIfEqual(number, 0, 1), allow]);
-    return [{ id, open: before([load(at.number), ...first]) }];
+    const numbersOnly = [load(at.arch), jumpIfEqual(native, 0, first.length + 1), load(at.number)];
+    return [{ id, open: before([...numbersOnly, ...first]) }];
   });
   if (process.arch !== 'x64') return calls;
   return [

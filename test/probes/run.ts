@@ -1,3 +1,4 @@
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
 import { makeDebian } from '../rootfs.ts';
@@ -5,18 +6,21 @@ import { createBench } from './bench.ts';
 import { catalog } from './catalog.ts';
 import { type Finding, isRed, lineOf } from './finding.ts';
 import { mutate, type Mutation, unnoticed } from './mutation.ts';
+import { callAll, type Difference, differences, namesOf, renderTable, tableFile } from './syscall-table.ts';
 
 interface Options {
   readonly json?: true;
   readonly mutation: boolean;
+  readonly writeSyscalls?: true;
 }
 
-const { json, mutation } = new Command('probes')
+const { json, mutation, writeSyscalls } = new Command('probes')
   .description(
     'Looks from within, and from outside, whether builds are kept in, and whether each control is needed.',
   )
   .option('--json', 'print one JSON document')
   .option('--no-mutation', 'leave out dropping each control in turn')
+  .option('--write-syscalls', 'write the table of system calls anew, and do nothing else')
   .parse()
   .opts<Options>();
 
@@ -24,7 +28,15 @@ const say = (text: string) => void process.stderr.write(`${text}\n`);
 const red = (text: string) => styleText('red', text, { stream: process.stderr, validateStream: true });
 
 await makeDebian();
+if (writeSyscalls) {
+  await using bench = await createBench();
+  const headers = globSync('/usr/include/{asm,*-linux-gnu/asm}/unistd{,_64}.h');
+  const names = namesOf(headers.map((file) => readFileSync(file, 'utf8')).join('\n'));
+  writeFileSync(tableFile, renderTable(await callAll(bench), names));
+  process.exit();
+}
 const findings: Finding[] = [];
+const calls: Difference[] = [];
 const mutations: Mutation[] = [];
 {
   await using bench = await createBench();
@@ -34,17 +46,19 @@ const mutations: Mutation[] = [];
     findings.push(finding);
     say(isRed(finding) ? red(`red    ${lineOf(finding)}`) : `green  ${lineOf(finding)}`);
   }
+  calls.push(...differences(await callAll(bench)));
+  for (const { text } of calls) say(red(`system call ${text}`));
   if (mutation) mutations.push(...(await mutate(bench, tell)));
 }
 const reds = findings.filter(isRed);
 const blind = unnoticed(mutations);
 for (const control of blind) say(red(`no probe notices that a control is gone: ${control}`));
-if (json) process.stdout.write(`${JSON.stringify({ findings, mutations }, undefined, 2)}\n`);
+if (json) process.stdout.write(`${JSON.stringify({ findings, calls, mutations }, undefined, 2)}\n`);
 say(
   `${findings.length - reds.length} of ${catalog.length} probes green; ` +
     `${mutations.length - blind.length} of ${mutations.length} controls noticed or excused`,
 );
-process.exitCode = reds.length + blind.length > 0 ? 1 : 0;
+process.exitCode = reds.length + calls.length + blind.length > 0 ? 1 : 0;
 
 function tell({ control, noticed, excuse }: Mutation): void {
   const what = excuse?.reason ?? noticed.join('; ').slice(0, 120);

@@ -1,6 +1,7 @@
 #include "probe.h"
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 
 enum { SECONDS = 20, OUTCOMES = 64 };
 
@@ -130,6 +131,8 @@ int main(int argc, char **argv)
 	/* As a set-user-id program. */
 	if (!strcmp(wanted, "uid"))
 		return geteuid();
+	if (!strcmp(wanted, "syscalls"))
+		return syscall_table(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
 	/* What probes complain about is in what they report. */
 	if (!getenv("PROBE_DEBUG"))
 		freopen("/dev/null", "w", stderr);

@@ -2,6 +2,7 @@
  *
  *   probe all           runs every probe, each in a process of its own; prints one JSON line for each
  *   probe ID            that one alone
+ *   probe syscalls      the table of table.c
  *
  * A line is {"id": ..., "got": ...}; what was expected is in test/probes/catalog.ts. Probes exploit nothing: they ask
  * for something and undo it if they got it. What they must know of the machine outside is in `facts`, beside the
@@ -54,6 +55,9 @@ const char *contents(const char *path);
 
 /* Whether a small file has a text in it. */
 int holds(const char *path, const char *text);
+
+/* table.c; what children write their answers to. */
+int syscall_table(volatile long *shared);
 
 /* What is masked where the kernel has it; ends with NULL. And for each processor, by number. */
 extern const char *const masked_paths[];
