@@ -85,7 +85,7 @@ export function workflow(
 }
 
 /** The steps, each after the one before it. */
-export function inTurn(steps: readonly [PlanStep, ...PlanStep[]]): readonly [PlanStep, ...PlanStep[]] {
+function inTurn(steps: readonly [PlanStep, ...PlanStep[]]): readonly [PlanStep, ...PlanStep[]] {
   const [first, ...others] = steps;
   return [first, ...others.map((other, i) => ({ ...other, dependsOn: [steps[i]?.name ?? ''] }))];
 }
