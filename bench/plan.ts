@@ -1,4 +1,5 @@
-import { type BuildCircumstances, planBuild } from '../src/workflow/build-plan.ts';
+import { planBuild } from '../src/workflow/build-plan.ts';
+import type { BuildCircumstances } from '../src/workflow/conditions.ts';
 import type { Row } from './row.ts';
 import type { Site } from './site.ts';
 import { takeTurns } from './turns.ts';

@@ -1,5 +1,5 @@
 import { machineArchitecture } from '../runtime/images/manifest.ts';
-import type { BuildCircumstances } from '../src/workflow/build-plan.ts';
+import type { BuildCircumstances } from '../src/workflow/conditions.ts';
 import type { Trigger } from '../src/trigger.ts';
 import { type BuildFacts, buildVariables } from './ci-variables.ts';
 import { commitOf } from './source.ts';

@@ -1,4 +1,4 @@
-import type { BuildCircumstances } from '../workflow/build-plan.ts';
+import type { BuildCircumstances } from '../workflow/conditions.ts';
 
 /** What `cofferdam lint` is told to suppose of a build. */
 export interface Supposed {

@@ -1,5 +1,5 @@
 import { type Known } from './interpolation.ts';
-import { substitute } from './substitution.ts';
+import type { Filling } from './room.ts';
 
 /** Variables that commands of a workflow may name as `${NAME}`. */
 export interface CommandVariables {
@@ -7,6 +7,7 @@ export interface CommandVariables {
   readonly own: Known;
   /** Of the build: branches, messages and titles, which strangers write. */
   readonly foreign: Known;
+  readonly fill: Filling;
 }
 
 /** Has no meaning to any shell, wherever it stands. */
@@ -54,5 +55,5 @@ export function createCommandText(
     if (variables.own(name) !== undefined || harmless.test(value)) return value;
     return `\${${referenceTo(value, name)}}`;
   };
-  return (command) => substitute(command, known, insert);
+  return (command) => variables.fill(command, known, insert);
 }

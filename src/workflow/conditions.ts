@@ -21,6 +21,9 @@ export interface Circumstances {
   readonly where: 'service' | 'local';
 }
 
+/** What a build is made in. `variables`: the `CI_…` ones, and those that came with the build. */
+export type BuildCircumstances = Omit<Circumstances, 'matrix'>;
+
 /** Whether a condition holds. Throws ConditionError when a part of it cannot be judged. */
 export type Condition = (circumstances: Circumstances) => boolean;
 

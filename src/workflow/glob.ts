@@ -30,12 +30,24 @@ export function compileGlob(glob: string, dotfiles: Dotfiles): Matcher {
   return matcher;
 }
 
-function compile(glob: string, dotfiles: Dotfiles): Matcher {
-  // With one star there is nothing to try again and again, and the engine's own expressions are made at once.
-  if (/^[^*?[{\\]*\*+[^*?[{\\]*$/.test(glob)) {
-    const simple = new RegExp(`^(?:${expressionOf(glob, dotfiles)})$`, 's');
-    return (text) => simple.test(text);
+/** Most globs are `release/*` or `src/**`, for which making an expression takes longer than all its uses. */
+function simpleMatcher(glob: string): Matcher | undefined {
+  const [, before = '', stars, after = ''] = /^([^*?[{\\]*)(\*+)([^*?[{\\]*)$/.exec(glob) ?? [];
+  if (stars === '*') {
+    return (text) =>
+      text.length >= before.length + after.length &&
+      text.startsWith(before) &&
+      text.endsWith(after) &&
+      !text.slice(before.length, text.length - after.length).includes('/');
   }
+  if (stars !== '**' || after !== '' || !/[^/]\/$/.test(before)) return undefined;
+  return (text) =>
+    text === before.slice(0, -1) || (text.startsWith(before) && !text.includes('//', before.length - 1));
+}
+
+function compile(glob: string, dotfiles: Dotfiles): Matcher {
+  const simple = dotfiles === 'any' ? simpleMatcher(glob) : undefined;
+  if (simple) return simple;
   let compiled: RE2JS;
   try {
     compiled = RE2JS.compile(expressionOf(glob, dotfiles), RE2JS.DOTALL);

@@ -1,7 +1,7 @@
 import type { Scalar, YamlDocument } from './document.ts';
 import type { Finding } from './finding.ts';
+import type { Filling } from './room.ts';
 import { typedScalar } from './scalar.ts';
-import { substitute } from './substitution.ts';
 
 /** A document with its variables filled in. */
 export type Interpolated = Pick<YamlDocument, 'value' | 'scalar'>;
@@ -13,6 +13,7 @@ export type Known = (name: string) => string | undefined;
 export function ownVariables(
   { value, scalar }: YamlDocument,
   known: Known,
+  fill: Filling,
 ): Readonly<Record<string, string>> {
   const environment =
     typeof value === 'object' && value !== null && 'environment' in value ? value.environment : null;
@@ -24,9 +25,7 @@ export function ownVariables(
           ? []
           : [[name, scalar(['environment', name])?.source ?? String(item)]];
       });
-  return Object.fromEntries(
-    pairs.map(([name, text]) => [name, substitute(text, (other) => known(other) ?? '')]),
-  );
+  return Object.fromEntries(pairs.map(([name, text]) => [name, fill(text, (other) => known(other) ?? '')]));
 }
 
 function cut(line: string): [string, string] {
@@ -42,12 +41,15 @@ const isKept = (path: readonly string[]): boolean =>
       ((path.length === 3 && ['commands', 'script', 'entrypoint'].includes(path[2] ?? '')) ||
         (path.length === 4 && path[2] === 'ready' && path[3] === 'command'));
 
+/** A document whose variables can be filled in. */
+export interface Template {
+  filledWith(known: Known): Interpolated;
+}
+
 /** A text of a document that may name variables. */
 interface Site {
   readonly path: readonly string[];
   readonly text: string;
-  /** Where no text may stand, what comes out is typed as if it had been written there. */
-  readonly becomes: 'text' | 'typed';
 }
 
 /**
@@ -57,44 +59,42 @@ interface Site {
  * warning.
  *
  * @param isText whether text may stand at a path
+ * @param fill fills one text
  */
 export function createTemplate(
   document: YamlDocument,
   isText: (path: readonly string[]) => boolean,
+  fill: Filling,
   warn: (finding: Finding) => void,
-): { fill(known: Known): Interpolated } {
-  const texts: { readonly path: readonly string[]; readonly text: string }[] = [];
-  collectTexts(document.value, [], texts);
-  const sites = texts.map((site): Site => ({ ...site, becomes: isText(site.path) ? 'text' : 'typed' }));
+): Template {
+  const sites: Site[] = [];
+  collectSites(document.value, [], sites);
   return {
-    fill: (known) => {
+    filledWith: (known) => {
       const changed = new Map<string, Scalar>();
       const fresh = new Set<unknown>();
       let value = document.value;
-      for (const { path, text, becomes } of sites) {
-        const result = filled(text, path, known, warn);
+      for (const { path, text } of sites) {
+        const result = filled(text, path, known, fill, warn);
         if (result === text) continue;
         const plain = document.scalar(path)?.plain ?? false;
         changed.set(path.join('\0'), { source: result, plain });
-        const typed = plain && becomes === 'typed' ? typedScalar(result) : result;
-        value = withValue(value, path, 0, typed, fresh);
+        const typed = plain ? typedScalar(result) : result;
+        const isNoText = typed !== result && !isText(path);
+        value = withValue(value, path, 0, isNoText ? typed : result, fresh);
       }
       return { value, scalar: (path) => changed.get(path.join('\0')) ?? document.scalar(path) };
     },
   };
 }
 
-function collectTexts(
-  value: unknown,
-  path: string[],
-  texts: { readonly path: readonly string[]; readonly text: string }[],
-): void {
+function collectSites(value: unknown, path: string[], sites: Site[]): void {
   if (typeof value === 'string') {
-    if (value.includes('$')) texts.push({ path: [...path], text: value });
+    if (value.includes('$')) sites.push({ path: [...path], text: value });
   } else if (typeof value === 'object' && value !== null && !isKept(path)) {
     for (const [key, item] of Object.entries(value)) {
       path.push(key);
-      if (!isKept(path)) collectTexts(item, path, texts);
+      if (!isKept(path)) collectSites(item, path, sites);
       path.pop();
     }
   }
@@ -104,6 +104,7 @@ function filled(
   text: string,
   path: readonly string[],
   known: Known,
+  fill: Filling,
   warn: (finding: Finding) => void,
 ): string {
   const lookup = (name: string): string => {
@@ -114,7 +115,7 @@ function filled(
     return '';
   };
   const isExpression = path.at(-1) === 'evaluate' && path.includes('when');
-  return isExpression ? fillExpression(text, lookup) : substitute(text, lookup);
+  return isExpression ? fillExpression(text, lookup, fill) : fill(text, lookup);
 }
 
 /** The same data with another value at a path. Maps and lists on the way are copied, unless they are `fresh` copies. */
@@ -150,16 +151,16 @@ const expressionParts = /"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`|[^"'`]+|["'
  * What is put into an expression is a text there, whatever it holds: a commit message cannot end it and go on as a
  * condition.
  */
-function fillExpression(text: string, lookup: Known): string {
+function fillExpression(text: string, lookup: Known, fill: Filling): string {
   const parts = text.match(expressionParts) ?? [];
   return parts
     .map((part) => {
       const quote = /^["'`]/.exec(part)?.[0];
       if (quote === undefined) {
-        return substitute(part, lookup, (value) => (/^\d+$/.test(value) ? value : JSON.stringify(value)));
+        return fill(part, lookup, (value) => (/^\d+$/.test(value) ? value : JSON.stringify(value)));
       }
-      if (quote === '`') return substitute(part, lookup, (value) => value.replaceAll('`', "'"));
-      return substitute(part, lookup, (value) =>
+      if (quote === '`') return fill(part, lookup, (value) => value.replaceAll('`', "'"));
+      return fill(part, lookup, (value) =>
         JSON.stringify(value)
           .slice(1, -1)
           .replaceAll("'", "\\'")

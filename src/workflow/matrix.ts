@@ -1,12 +1,11 @@
 import type { YamlDocument } from './document.ts';
 import type { Finding } from './finding.ts';
+import type { Room } from './room.ts';
 
 /** Values of a matrix by name, as they are written: `1.10` stays `1.10`. */
 export type Combination = Readonly<Record<string, string>>;
 
 const most = 256;
-/** Values of the file times combinations: that many are read. */
-const mostValues = 500_000;
 
 /**
  * The combinations of a file's matrix, in the order of the file, the last list changing fastest; one without values when
@@ -14,11 +13,15 @@ const mostValues = 500_000;
  */
 export function combinationsOf(
   document: YamlDocument,
+  room: Room,
   report: (finding: Finding) => void,
 ): readonly [Combination, ...Combination[]] {
   const none: readonly [Combination] = [{}];
   const matrix = isMap(document.value) ? document.value['matrix'] : undefined;
-  if (!isMap(matrix)) return none;
+  if (!isMap(matrix)) {
+    takeRoom(1, document, room, report);
+    return none;
+  }
   const include = matrix['include'];
   const axes = Object.entries(matrix).filter(([name]) => name !== 'include');
   const count = Array.isArray(include)
@@ -34,15 +37,26 @@ export function combinationsOf(
       'name the needed ones in `include`',
     );
   }
-  if (count * document.size > mostValues) {
-    return tooMany(`the file is too long for ${count} combinations`, 'split it, or take some out');
-  }
+  if (!takeRoom(count, document, room, report)) return none;
   const found = Array.isArray(include)
     ? include.map((item, index) => read(item, ['matrix', 'include', String(index)], document))
     : product(axes, document);
   reportRepeated(found, Array.isArray(include), report);
   const [first, ...others] = found.filter((each) => each !== undefined);
   return first ? [first, ...others] : none;
+}
+
+function takeRoom(
+  count: number,
+  { size }: YamlDocument,
+  room: Room,
+  report: (finding: Finding) => void,
+): boolean {
+  room.values -= count * size;
+  if (room.values >= 0) return true;
+  const message = 'the workflow files come to more than 500,000 values, each combination of a matrix counted';
+  report({ path: ['matrix'], part: 'key', message, hint: 'take some out' });
+  return false;
 }
 
 function product(axes: readonly [string, unknown][], document: YamlDocument): Combination[] {

@@ -23,9 +23,17 @@ interface Reference {
   readonly length: number;
 }
 
+/** What comes out is longer than any use there is for it. */
+export class SubstitutionError extends Error {
+  override readonly name = 'SubstitutionError';
+}
+
+/** Characters; a workflow file itself has no more. */
+const mostCharacters = 1024 * 1024;
+
 /**
  * Replaces each `${NAME…}` whose name `lookup` knows. `$$` before a name or a brace is one `$`, so that `$${X}` stays
- * `${X}`. What is no substitution (`${a[@]}`, an open brace) stays for the shell.
+ * `${X}`. What is no substitution (`${a[@]}`, an open brace) stays for the shell. Throws SubstitutionError.
  */
 export function substitute(text: string, lookup: Lookup, insert: Insert = (value) => value): string {
   if (!text.includes('$')) return text;
@@ -45,6 +53,8 @@ export function substitute(text: string, lookup: Lookup, insert: Insert = (value
       const args = reference.args.map((arg) => substitute(arg, lookup));
       result += insert(reference.operation(value, args), reference.name);
       at = dollar + reference.length;
+      if (result.length > mostCharacters)
+        throw new SubstitutionError(`more than ${mostCharacters} characters`);
     } else {
       result += '$';
       at = dollar + 1;
@@ -121,11 +131,21 @@ const operations: Readonly<Record<string, Operation>> = {
   '%': (value, [pattern = '']) => withoutSuffix(value, pattern, 'shortest'),
   '%%': (value, [pattern = '']) => withoutSuffix(value, pattern, 'longest'),
   '/': (value, [old = '', fresh = '']) => (old === '' ? value : value.replace(old, () => fresh)),
-  '//': (value, [old = '', fresh = '']) => (old === '' ? value : value.replaceAll(old, () => fresh)),
+  '//': replaceAll,
   '/#': (value, [old = '', fresh = '']) => (value.startsWith(old) ? fresh + value.slice(old.length) : value),
   '/%': (value, [old = '', fresh = '']) =>
     value.endsWith(old) ? value.slice(0, value.length - old.length) + fresh : value,
 };
+
+/** What would be too long is not even made. */
+function replaceAll(value: string, [old = '', fresh = '']: readonly string[]): string {
+  if (old === '') return value;
+  const parts = value.split(old);
+  if (parts.length * fresh.length > mostCharacters) {
+    throw new SubstitutionError(`more than ${mostCharacters} characters`);
+  }
+  return parts.join(fresh);
+}
 
 /** Characters from a position on, as bash counts; a negative one counts from the end. */
 function substring(value: string, [from = '', length]: readonly string[]): string {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BuildCircumstances, planBuild } from '../../../src/workflow/build-plan.ts';
+import { planBuild } from '../../../src/workflow/build-plan.ts';
+import type { BuildCircumstances } from '../../../src/workflow/conditions.ts';
 import { WorkflowError } from '../../../src/workflow/problem.ts';
 import { mutateText, oddities, oneOf, words } from '../mutate.ts';
 import type { Target } from '../target.ts';

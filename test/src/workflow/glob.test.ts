@@ -73,3 +73,22 @@ test.each([
 ])('all that %s matches is in %j', (glob, base) => {
   expect(baseOf(glob)).toBe(base);
 });
+
+test('the short way of simple globs comes to the same as the long one', () => {
+  const alphabet = ['a', 'b', '/', '.', 'a/', ''];
+  const words = (length: number): string[] =>
+    length === 0 ? [''] : words(length - 1).flatMap((word) => alphabet.map((letter) => word + letter));
+  const texts = words(4);
+  for (const before of words(2)) {
+    for (const after of words(1)) {
+      for (const stars of ['*', '**']) {
+        const glob = `x${before}${stars}${after}`;
+        // In brackets a letter means the same, and is not simple.
+        const [short, long] = [glob, glob.replace('x', '[x]')].map((each) => compileGlob(each, 'any'));
+        for (const text of texts) {
+          if (short?.(`x${text}`) !== long?.(`x${text}`)) throw new Error(`${glob} and x${text}`);
+        }
+      }
+    }
+  }
+});

@@ -129,6 +129,6 @@ test.each([
 test('a long file takes few combinations', () => {
   const text = `matrix: { A: ${numbers(200)} }\nvariables: ${numbers(5000)}${steps}`;
   expect(problemsOf(text)).toEqual([
-    '1:1: the file is too long for 200 combinations; split it, or take some out',
+    '1:1: the workflow files come to more than 500,000 values, each combination of a matrix counted; take some out',
   ]);
 });

@@ -1,4 +1,5 @@
-import { type BuildCircumstances, planBuild } from '../../../src/workflow/build-plan.ts';
+import { planBuild } from '../../../src/workflow/build-plan.ts';
+import type { BuildCircumstances } from '../../../src/workflow/conditions.ts';
 import type { Plan } from '../../../src/workflow/plan.ts';
 
 /** A push to main of acme/app. */
