@@ -1,6 +1,7 @@
 import { cpus, release } from 'node:os';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { exitCode } from '../src/cli/exit.ts';
+import { caches } from './caches.ts';
 import { command } from './command.ts';
 import { crowd } from './crowd.ts';
 import { log } from './log.ts';
@@ -23,6 +24,7 @@ const figures: Readonly<Record<string, (site: Site) => Promise<Row[]>>> = {
   crowd,
   log,
   mask,
+  caches,
   plan,
 };
 

@@ -187,7 +187,7 @@ describe('a snapshot', () => {
       kind: 'copied',
       files: 6,
       bytes: 4 + 4 + 3 + 2 ** 30 + 4 + 1_000_000 + 68,
-      entries: 10,
+      entries: 9,
     });
     expect(readdirSync(to).sort()).toEqual(['big', 'empty', 'hard', 'old', 'soft', 'sparse', 'sum']);
     const { uid, gid, mode, mtimeMs, nlink, ino } = statSync(join(to, 'old/new'));
@@ -238,7 +238,7 @@ describe('a snapshot', () => {
   test('of a tree too deep is an error, and the sandbox goes on', async () => {
     await using place = lab();
     const sandbox = place.open({ volumes: [{ path: '/cache', layers: [] }] });
-    await make(sandbox, 'cd /cache; i=0; while [ $i -lt 1500 ]; do mkdir d; cd d; i=$((i+1)); done');
+    await make(sandbox, `cd /cache; perl -e 'for (1..2500) { mkdir "d"; chdir "d" or die $! }'`);
     await expect(sandbox.snapshot('/cache', target(place), most)).rejects.toThrow(
       /copying the volume \/cache failed: d\//,
     );
