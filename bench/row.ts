@@ -11,7 +11,7 @@ export interface Row {
   readonly peers?: readonly Peer[];
 }
 
-export type Unit = 'ms' | 's' | '/s' | 'MB/s' | 'MiB' | 'KiB' | 'sandboxes' | 'rounds' | 'followers';
+export type Unit = 'µs' | 'ms' | 's' | '/s' | 'MB/s' | 'MiB' | 'KiB' | 'sandboxes' | 'rounds' | 'followers';
 
 export interface Peer {
   readonly name: string;

@@ -57,8 +57,6 @@ export function ruleset({ exceptions, guarded }: RulesetOptions): Ruleset {
   const any = '"cfd*"';
   const further = `${ports.further}-${ports.further + maxFurtherPorts - 1}`;
   const body = `
-  set exceptions4 { type ipv4_addr . inet_service; flags interval; ${elements(exceptionsOf(exceptions, 4))} }
-  set exceptions6 { type ipv6_addr . inet_service; flags interval; ${elements(exceptionsOf(exceptions, 6))} }
   set blocked4 { type ipv4_addr; flags interval; ${elements(blockedIPv4)} }
   set blocked6 { type ipv6_addr; flags interval; ${elements(blockedIPv6)} }
   set guarded { type ifname; ${elements(guarded.map((link) => `"${link}"`))} }
@@ -70,6 +68,11 @@ ${counters.map((name) => `  counter ${name} { }`).join('\n')}
   chain refuse {
     meta l4proto tcp reject with tcp reset
     reject with icmpx admin-prohibited
+  }
+
+  # Rules and no set: these may overlap, which a set of intervals refuses.
+  chain exceptions {
+${exceptions.map(exceptionRule).join('\n')}
   }
 
   # Nobody speaks in another's name.
@@ -95,8 +98,7 @@ ${counters.map((name) => `  counter ${name} { }`).join('\n')}
     fib daddr . iif type local udp dport ${ports.dns} add @questions { iifname limit rate over ${maxQuestions}/second burst ${maxQuestions} packets } counter name too_many drop
     fib daddr . iif type local meta l4proto { tcp, udp } th dport ${ports.dns} accept
     iifname "${allow}*" fib daddr . iif type local tcp dport { ${ports.http}, ${ports.tls}, ${further} } accept
-    iifname "${egress}*" meta l4proto { tcp, udp } ip daddr . th dport @exceptions4 accept
-    iifname "${egress}*" meta l4proto { tcp, udp } ip6 daddr . th dport @exceptions6 accept
+    iifname "${egress}*" jump exceptions
     counter name to_host goto refuse
   }
 
@@ -114,8 +116,7 @@ ${counters.map((name) => `  counter ${name} { }`).join('\n')}
     ct state established,related accept
     ct state invalid counter name invalid drop
     add @connections { iifname ct count over ${maxConnections} } counter name too_many drop
-    meta l4proto { tcp, udp } ip daddr . th dport @exceptions4 accept
-    meta l4proto { tcp, udp } ip6 daddr . th dport @exceptions6 accept
+    jump exceptions
     ip daddr @blocked4 counter name to_private goto refuse
     ip6 daddr != ${publicIPv6} counter name to_private goto refuse
     ip6 daddr @blocked6 counter name to_private goto refuse
@@ -141,10 +142,9 @@ ${counters.map((name) => `  counter ${name} { }`).join('\n')}
   };
 }
 
-function exceptionsOf(exceptions: readonly Exception[], family: 4 | 6): string[] {
-  return exceptions
-    .filter(({ network }) => isIPv4(network.split('/')[0] ?? '') === (family === 4))
-    .map(({ network, port }) => `${network} . ${port ?? '0-65535'}`);
+function exceptionRule({ network, port }: Exception): string {
+  const family = isIPv4(network.split('/')[0] ?? '') ? 'ip' : 'ip6';
+  return `    meta l4proto { tcp, udp } ${family} daddr ${network}${port === undefined ? '' : ` th dport ${port}`} accept`;
 }
 
 const elements = (list: readonly string[]) => (list.length > 0 ? `elements = { ${list.join(', ')} }` : '');

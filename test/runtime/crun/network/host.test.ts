@@ -72,6 +72,8 @@ test('what an administrator excepts is reached, at its port', async () => {
   const exceptions = [
     { network: '10.9.0.0/16', port: 22 },
     { network: '10.9.9.0/24', port: 80 },
+    { network: '10.9.9.9', port: 80 },
+    { network: '172.16.5.1/16', port: 443 },
     { network: '172.16.5.5' },
     { network: 'fc00::/64', port: 443 },
     { network: machineAddresses.ipv4[1], port: 6379 },

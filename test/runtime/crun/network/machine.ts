@@ -1,5 +1,6 @@
 // A worker in the network namespace that it was started in: runs a sandbox for each line of JSON on its input, and prints
-// what came of it as one. Its data directory and driver options (JSON) are its arguments.
+// what came of it as one. Its data directory, network options (JSON) and further
+// directories for the workspace are its arguments.
 import { createInterface } from 'node:readline';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
@@ -28,7 +29,7 @@ export interface Report {
   readonly error?: string;
 }
 
-const [, , dataDir = '', network = '{}'] = process.argv;
+const [, , dataDir = '', network = '{}', ...sources] = process.argv;
 const options: NetworkOptions = JSON.parse(network);
 const place = lab({ dataDir, network: options });
 
@@ -37,7 +38,7 @@ const running = new Map<number, Sandbox>();
 async function build({ id, network: wanted, args }: Order): Promise<Report> {
   const notices: string[] = [];
   const sandbox = place.open({
-    workspace: { sources: [dirname(process.execPath), join(import.meta.dirname, 'client')] },
+    workspace: { sources: [dirname(process.execPath), join(import.meta.dirname, 'client'), ...sources] },
     network: wanted,
     notice: (line) => void notices.push(line),
   });

@@ -14,6 +14,8 @@ import { privately, publicly } from './zone.ts';
 /** A machine that runs builds, and an internet, each a network namespace; nothing of the real machine's network is touched. */
 export interface World extends AsyncDisposable {
   readonly dataDir: string;
+  /** The process that holds the namespace of the internet. */
+  readonly internet: number;
   /** What a build gets for probes; those that run at the same time run on the same machine. */
   probe(
     network: Network,
@@ -43,11 +45,18 @@ export const machineAddresses = {
 export interface WorldOptions extends NetworkOptions {
   /** Settings of the machine, as sysctl(8) names them with slashes; default: it forwards both families. */
   readonly sysctls?: Readonly<Record<string, string>>;
-  /** Environment of the worker. */
+  /** PATH of the worker. */
   readonly path?: string;
+  /** Further directories for the workspace of each build. */
+  readonly sources?: readonly string[];
 }
 
-export async function makeWorld({ sysctls, path, ...network }: WorldOptions = {}): Promise<World> {
+export async function makeWorld({
+  sysctls,
+  path,
+  sources = [],
+  ...network
+}: WorldOptions = {}): Promise<World> {
   mkdirSync(testData, { recursive: true });
   const dataDir = mkdtempSync(join(testData, 'lab-'));
   const machine = await namespace();
@@ -98,6 +107,7 @@ export async function makeWorld({ sysctls, path, ...network }: WorldOptions = {}
       'machine.ts',
       dataDir,
       JSON.stringify({ nameServers: [{ address: publicly.nameServer, port: 53 }], ...network }),
+      ...sources,
     ],
     path,
   );
@@ -121,6 +131,7 @@ export async function makeWorld({ sysctls, path, ...network }: WorldOptions = {}
 
   return {
     dataDir,
+    internet: internet.pid,
     build,
     probe: async (wanted, probes) => {
       const report = await build(wanted, './node', 'client.ts', JSON.stringify(probes));
@@ -170,7 +181,7 @@ function following(front: string, last: string): string {
 }
 
 /** A network namespace that lasts as long as its process. */
-async function namespace() {
+export async function namespace() {
   const child = start(
     { file: 'unshare', args: ['--net', 'sh', '-c', 'echo && exec sleep infinity'] },
     { stdio: ['ignore', 'pipe', 'inherit'] },
@@ -180,7 +191,8 @@ async function namespace() {
   return { child, pid: child.pid };
 }
 
-function inside(pid: number) {
+/** Runs commands in the network namespace of a process. */
+export function inside(pid: number) {
   return async (...command: readonly [string, ...string[]]): Promise<string> => {
     const args = [`--net=/proc/${pid}/ns/net`, ...command];
     return (await run({ file: 'nsenter', args })).stdout.toString();
