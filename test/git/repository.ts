@@ -7,7 +7,7 @@ export type Entry =
   | string
   | Buffer
   | null
-  | { readonly executable: string }
+  | { readonly executable: string | Buffer }
   | { readonly symlink: string }
   /** A submodule at that commit. */
   | { readonly commit: string };

@@ -26,6 +26,7 @@ export async function createOutside(more: Readonly<Record<string, string | numbe
   const file = join(directory, 'canary');
   writeFileSync(file, secret);
   const abstract = `cofferdam-probe-${secret.slice(0, 8)}`;
+  const { services = '', ...others } = more;
   const servers = await Promise.all([
     listen({ host: '127.0.0.1', port: 0 }),
     listen({ path: `\0${abstract}` }),
@@ -40,9 +41,9 @@ export async function createOutside(more: Readonly<Record<string, string | numbe
     pid: process.pid,
     port: typeof address === 'object' && address ? address.port : 0,
     abstract,
-    sockets: join(directory, 'socket'),
+    sockets: `${join(directory, 'socket')} ${services}`,
     ...Object.fromEntries(namespaces.map((name) => [`ns.${name}`, readlinkSync(`/proc/self/ns/${name}`)])),
-    ...more,
+    ...others,
   };
   return {
     secret,

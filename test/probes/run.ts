@@ -3,9 +3,9 @@ import { styleText } from 'node:util';
 import { Command } from 'commander';
 import { makeDebian } from '../rootfs.ts';
 import { createBench } from './bench.ts';
-import { catalog } from './catalog.ts';
 import { type Finding, isRed, lineOf } from './finding.ts';
 import { mutate, type Mutation, unnoticed } from './mutation.ts';
+import { createOrigins, type Origin, originNames } from './origins.ts';
 import { callAll, type Difference, differences, namesOf, renderTable, tableFile } from './syscall-table.ts';
 
 interface Options {
@@ -35,7 +35,7 @@ if (writeSyscalls) {
   writeFileSync(tableFile, renderTable(await callAll(bench), names));
   process.exit();
 }
-const findings: Finding[] = [];
+const findings: (Finding & { readonly origin: Origin | 'direct' })[] = [];
 const calls: Difference[] = [];
 const mutations: Mutation[] = [];
 {
@@ -43,19 +43,29 @@ const mutations: Mutation[] = [];
   const outcome = await bench.probe();
   if (outcome.kind === 'refused') throw new Error(`no sandbox: ${outcome.message}`);
   for (const finding of outcome.findings) {
-    findings.push(finding);
+    findings.push({ ...finding, origin: 'direct' });
     say(isRed(finding) ? red(`red    ${lineOf(finding)}`) : `green  ${lineOf(finding)}`);
   }
   calls.push(...differences(await callAll(bench)));
   for (const { text } of calls) say(red(`system call ${text}`));
+  say('');
   if (mutation) mutations.push(...(await mutate(bench, tell)));
+}
+{
+  await using origins = await createOrigins();
+  for (const origin of originNames) {
+    const { findings: its } = await origins.of[origin]();
+    findings.push(...its.map((finding) => ({ ...finding, origin })));
+    say(`${origin}: ${its.filter((finding) => !isRed(finding)).length} of ${its.length} probes green`);
+    for (const finding of its.filter(isRed)) say(red(`red    ${lineOf(finding)}`));
+  }
 }
 const reds = findings.filter(isRed);
 const blind = unnoticed(mutations);
 for (const control of blind) say(red(`no probe notices that a control is gone: ${control}`));
 if (json) process.stdout.write(`${JSON.stringify({ findings, calls, mutations }, undefined, 2)}\n`);
 say(
-  `${findings.length - reds.length} of ${catalog.length} probes green; ` +
+  `${findings.length - reds.length} of ${findings.length} findings green; ${calls.length} system calls differ; ` +
     `${mutations.length - blind.length} of ${mutations.length} controls noticed or excused`,
 );
 process.exitCode = reds.length + calls.length + blind.length > 0 ? 1 : 0;
