@@ -11,7 +11,10 @@ static int copy_template(const char *template)
 	char directory[4096];
 	struct stat st;
 	snprintf(directory, sizeof directory, "%s", template);
-	*strrchr(directory, '/') = '\0';
+	char *slash = strrchr(directory, '/');
+	if (!slash)
+		fail("the disk's template is no path: %s", template);
+	*slash = '\0';
 	int from = open(template, O_RDONLY | O_CLOEXEC);
 	int to = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (from < 0 || to < 0 || fstat(from, &st) || ftruncate(to, st.st_size))
