@@ -4,6 +4,8 @@ import { eventStreams, positions } from './targets/log-requests.ts';
 import { expressions } from './targets/expressions.ts';
 import { globs } from './targets/globs.ts';
 import { gitRefs, gitUrls } from './targets/git-names.ts';
+import { holderFiles } from './targets/holder-files.ts';
+import { holderMessages } from './targets/holder-messages.ts';
 import { imageReferences } from './targets/image-references.ts';
 import { injections } from './targets/injections.ts';
 import { layers } from './targets/layers.ts';
@@ -39,6 +41,8 @@ export const campaigns: ReadonlyMap<string, Campaign> = new Map([
   campaign(gitUrls),
   campaign(gitRefs),
   campaign(layers),
+  campaign(holderMessages),
+  campaign(holderFiles),
   campaign(webhooks),
   campaign(masks),
   campaign(uploads),
