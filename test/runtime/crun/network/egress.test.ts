@@ -1,9 +1,10 @@
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Network } from '../../../../runtime/sandbox.ts';
 import { expectSameCensus, census } from '../../../census.ts';
 import type { Probe } from './client/client.ts';
-import { machineAddresses, makeWorld, type World } from './world.ts';
+import { inside, machineAddresses, makeWorld, namespace, type World } from './world.ts';
 import { privately, publicly } from './zone.ts';
 
 const egress: Network = { kind: 'egress' };
@@ -94,6 +95,38 @@ describe('a build with egress', () => {
     expect(await probe([{ kind: 'tcp', host: publicly.ipv4, port: 80, from: '10.213.0.77' }])).toEqual([
       'EADDRNOTAVAIL',
     ]);
+  });
+
+  test('would get nowhere in the name of another, even if it could try', async () => {
+    // As a build's link, but with a superuser at its end.
+    const forger = await namespace();
+    const onForger = inside(forger.pid);
+    await world.onMachine(
+      'sh',
+      '-euc',
+      `ip link add cfde-test type veth peer name eth0 netns ${forger.pid}
+      ip address add 10.66.0.0/31 dev cfde-test
+      ip link set cfde-test up`,
+    );
+    await onForger(
+      'sh',
+      '-euc',
+      `ip address add 10.66.0.1/31 dev eth0
+      ip address add 10.66.0.3/32 dev eth0
+      ip link set eth0 up
+      ip route add default via 10.66.0.0`,
+    );
+    const from = async (address: string) => {
+      const probes = [{ ...tcp(publicly.ipv4), from: address }];
+      return JSON.parse(await onForger(process.execPath, client, JSON.stringify(probes)));
+    };
+    const before = await refused('spoofed');
+    expect(await from('10.66.0.1')).toEqual(['connected']);
+    expect(await from('10.66.0.3')).toEqual(['silence']);
+    expect(await refused('spoofed')).toBeGreaterThan(before);
+    const gone = once(forger.child, 'close');
+    forger.child.kill('SIGKILL');
+    await gone;
   });
 
   test('is reached by nobody outside', async () => {
