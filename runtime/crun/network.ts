@@ -1,3 +1,4 @@
+import { CommandError, run } from '../command.ts';
 import { type Network, SandboxError } from '../sandbox.ts';
 import { allowList } from './network/allow-list.ts';
 import { listenForNames } from './network/name-server.ts';
@@ -35,6 +36,8 @@ type Asked = Exclude<Network, { readonly kind: 'none' }>;
 
 const crowded = 'this machine has routes to all private networks that they could be in';
 
+const tooManyPorts = `a list of hosts names at most ${maxFurtherPorts} ports beside 80 and 443`;
+
 /** How often the firewall is looked for while builds run. */
 const watchMs = 5_000;
 
@@ -48,6 +51,7 @@ export function createNetworks(options: NetworkOptions): Networks {
   const reach = createReach(exceptions);
   const table = createTable(exceptions);
   const connect = createConnect(nameServers, reach);
+  let tried: Promise<void> | undefined;
   let open = 0;
   let watch: NodeJS.Timeout | undefined;
 
@@ -61,22 +65,20 @@ export function createNetworks(options: NetworkOptions): Networks {
     }
   };
 
-  /** The firewall first, where a build would rather do without. */
-  const place = async (network: Asked, notice: (line: string) => void): Promise<Place | undefined> => {
-    if (network.kind === 'allow' && allowList(network.hosts).ports.length > maxFurtherPorts) {
-      throw new SandboxError(
-        'open',
-        `a list of hosts names at most ${maxFurtherPorts} ports beside 80 and 443`,
-      );
-    }
-    const found = placeOf(network.kind);
+  /** Where links of a kind begin. Throws SandboxError. */
+  const place = (kind: Asked['kind']): Place => {
+    const found = placeOf(kind);
+    if (found) return found;
+    throw new SandboxError('open', `builds can have no network here: ${crowded}`);
+  };
+
+  /** For a build that would rather do without: undefined where the machine cannot do it. */
+  const placeIfAble = async (notice: (line: string) => void): Promise<Place | undefined> => {
     try {
-      if (!found) throw new SandboxError('open', `builds can have no network here: ${crowded}`);
-      if (network.kind === 'egress' && network.otherwise === 'none') await table.ensure();
-      return found;
+      await Promise.all([table.ensure(), (tried ??= tryLink())]);
+      return place('egress');
     } catch (error) {
-      if (!(error instanceof SandboxError && network.kind === 'egress' && network.otherwise === 'none'))
-        throw error;
+      if (!(error instanceof SandboxError)) throw error;
       notice(`network: none, as ${error.message}`);
       return undefined;
     }
@@ -87,9 +89,13 @@ export function createNetworks(options: NetworkOptions): Networks {
       if (network.kind === 'none') return undefined;
       const notice = once(tell);
       const allow = network.kind === 'allow' ? allowList(network.hosts) : undefined;
-      const placed = place(network, notice);
-      placed.catch(() => {});
       const further = (allow?.ports ?? []).map((port, i) => ({ port, listenOn: ports.further + i }));
+      const placed = (async () => {
+        if (further.length > maxFurtherPorts) throw new SandboxError('open', tooManyPorts);
+        if (network.kind === 'egress' && network.otherwise === 'none') return await placeIfAble(notice);
+        return place(network.kind);
+      })();
+      placed.catch(() => {});
       const services: { close(): void }[] = [];
       let state: 'new' | 'open' | 'closed' = 'new';
 
@@ -141,6 +147,20 @@ export function createNetworks(options: NetworkOptions): Networks {
       };
     },
   };
+}
+
+/** Whether the kernel has pairs of interfaces, tried where nobody sees it. Throws SandboxError. */
+async function tryLink(): Promise<void> {
+  try {
+    await run({ file: 'unshare', args: ['--net', 'ip', 'link', 'add', 'type', 'veth'] });
+  } catch (cause) {
+    if (!(cause instanceof CommandError)) throw cause;
+    throw new SandboxError(
+      'open',
+      `builds can have no network here: ${cause.message}; see cofferdam doctor`,
+      { cause },
+    );
+  }
 }
 
 /** Each line once, and not too many of them: builds choose what is in them. */

@@ -58,7 +58,8 @@ async function nft(args: readonly string[], input?: Buffer): Promise<void> {
     await run({ file: 'nft', args }, { ...(input && { input }) });
   } catch (cause) {
     if (!(cause instanceof CommandError)) throw cause;
-    const why = cause.kind === 'missing' ? 'nft is not installed' : cause.stderr.trim() || cause.message;
+    const why =
+      cause.kind === 'missing' ? 'nft is not installed' : cause.stderr.trim().split('\n')[0] || cause.message;
     throw new SandboxError('open', `builds can have no network here: ${why}; see cofferdam doctor`, {
       cause,
     });
