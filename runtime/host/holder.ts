@@ -48,7 +48,7 @@ const compile: Remedy = {
     [
       `cd ${quote(packageRoot)}`,
       'mkdir -p .cofferdam-tools',
-      `cc -O2 -static -Wall -Wextra -o .cofferdam-tools/holder.$$ ${sourceDir}/*.c`,
+      `cc -O2 -static -pthread -Wall -Wextra -o .cofferdam-tools/holder.$$ ${sourceDir}/*.c`,
       'mv -f .cofferdam-tools/holder.$$ .cofferdam-tools/holder',
     ].join(' && '),
   ],
