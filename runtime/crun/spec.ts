@@ -99,7 +99,8 @@ export function containerSpec(options: SpecOptions, root: 'writable' | 'readonly
       terminal: false,
       user: { uid: 0, gid: 0, umask: 0o022 },
       args: [initPath, 'init'],
-      env: [],
+      // The init needs none. Without it crun would look for one in the image's /etc/passwd, which may be a FIFO.
+      env: ['HOME=/'],
       cwd: '/',
       noNewPrivileges: true,
       capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },

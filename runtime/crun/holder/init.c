@@ -36,11 +36,19 @@ static void complain(int code, const char *what)
 	_exit(code);
 }
 
+/* The image's: it may be a FIFO, or lead to a device. */
+static FILE *open_regular(const char *file)
+{
+	struct stat st;
+	int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	return fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) ? NULL : fdopen(fd, "r");
+}
+
 /* Field `want` (from 0) of the line of /etc/passwd or /etc/group whose first field is name; NULL if none. */
 static char *look_up(const char *file, const char *name, int want)
 {
 	static char line[4096];
-	FILE *f = fopen(file, "re");
+	FILE *f = open_regular(file);
 	char *found = NULL;
 	while (f && !found && fgets(line, sizeof line, f)) {
 		char *rest = line, *field = strsep(&rest, ":\n");

@@ -41,7 +41,7 @@ describe("a container's config", () => {
     const { args, env, noNewPrivileges } = config().process;
     expect({ args, env, noNewPrivileges }).toEqual({
       args: [initPath, 'init'],
-      env: [],
+      env: ['HOME=/'],
       noNewPrivileges: true,
     });
   });
