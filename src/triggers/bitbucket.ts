@@ -31,7 +31,8 @@ export const bitbucket: Forge = {
   },
   statusRequest: (repository, token, status) => {
     if (repository.apiUrl === undefined) return undefined;
-    const isCloud = new URL(repository.apiUrl).hostname === 'api.bitbucket.org';
+    // Data Center's API is below /rest, Cloud's has its version there.
+    const isCloud = new URL(repository.apiUrl).pathname.startsWith('/2.0');
     return isCloud
       ? cloudStatus(repository, repository.apiUrl, token, status)
       : dataCenterStatus(repository, repository.apiUrl, token, status);

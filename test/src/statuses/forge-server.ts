@@ -69,8 +69,20 @@ const manners = {
     fields: ['key', 'url'],
     longest: 255,
   },
+  'bitbucket cloud': {
+    path: /^\/2\.0\/repositories\/acme\/[\w-]+\/commit\/([0-9a-f]{40})\/statuses\/build$/,
+    header: 'authorization',
+    token: 'Bearer right',
+    states: ['INPROGRESS', 'SUCCESSFUL', 'FAILED', 'STOPPED'],
+    fields: ['key', 'url'],
+    longest: 255,
+  },
 } as const;
-export type Kind = keyof typeof manners & ForgeKind;
+export type Kind = keyof typeof manners;
+
+export function forgeKind(kind: Kind): ForgeKind {
+  return kind === 'bitbucket cloud' ? 'bitbucket' : kind;
+}
 
 /** A forge as far as commit statuses go: it refuses what is not as its API wants it, and remembers what it took. */
 export async function startForge(kind: Kind): Promise<ForgeServer> {
@@ -106,7 +118,7 @@ export async function startForge(kind: Kind): Promise<ForgeServer> {
     answer(request, response).catch(() => response.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  forge.url = `http://127.0.0.1:${portOf(server)}`;
+  forge.url = `http://127.0.0.1:${portOf(server)}${kind === 'bitbucket cloud' ? '/2.0' : ''}`;
   return forge;
 }
 

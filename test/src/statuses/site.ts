@@ -7,7 +7,7 @@ import { openStatuses, type StatusPace } from '../../../src/statuses.ts';
 import { forgeOf } from '../../../src/triggers/forges.ts';
 import { openService } from '../queue/service.ts';
 import { makeSpec } from '../queue/specs.ts';
-import type { ForgeServer, Kind } from './forge-server.ts';
+import { forgeKind, type ForgeServer, type Kind } from './forge-server.ts';
 
 /** Some fifty times as fast as the real one. */
 export const quickPace: StatusPace = {
@@ -24,7 +24,7 @@ export function repositoryAt(kind: Kind, apiUrl: string, name = 'acme/tool'): Re
   return {
     name,
     url: `https://forge.example/${name}.git`,
-    forge: kind,
+    forge: forgeKind(kind),
     apiUrl,
     defaultBranch: 'main',
     events: ['push'],

@@ -21,6 +21,7 @@ describe('a forge is told that a build', () => {
     ['gitlab', 'failed', ['pending', 'running', 'failed']],
     ['gitlab', 'canceled', ['pending', 'running', 'canceled']],
     ['bitbucket', 'passed', ['INPROGRESS', 'INPROGRESS', 'SUCCESSFUL']],
+    ['bitbucket cloud', 'canceled', ['INPROGRESS', 'INPROGRESS', 'STOPPED']],
   ])('of %s is queued, is running, has %s', async ([kind, status, states]) => {
     const { forge, begin, queue, consume, concluded } = await open(kind);
     const { counts } = begin();
