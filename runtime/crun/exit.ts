@@ -2,8 +2,11 @@ import type { Exit } from '../sandbox.ts';
 import type { Refusals } from './cgroup.ts';
 import type { CommandEnd } from './holder.ts';
 
-/** Below this much free, a disk is full: what was asked for did not fit into the rest. */
-const fullBytes = 256 * 1024;
+/**
+ * Below this much free, a disk is full: what was asked for did not fit into the rest. Since Linux 6.16 ext4 takes a large write
+ * in pieces (folios) of up to 8 MiB, and refuses a piece as a whole.
+ */
+const fullBytes = { least: 256 * 1024, most: 8 * 1024 ** 2, share: 1 / 16 };
 const fullInodes = 2;
 
 /**
@@ -14,8 +17,13 @@ export function exitOf(end: CommandEnd, before: Refusals, after: Refusals): Exit
   const code = exitCodeOf(end.status);
   if (after.oomKills > before.oomKills) return { reason: 'oom', code };
   if (after.pidsRefused > before.pidsRefused) return { reason: 'pids', code };
-  const full = end.diskFreeBytes < fullBytes || end.diskFreeInodes < fullInodes;
-  return { reason: code !== 0 && full ? 'disk' : 'exit', code };
+  return { reason: code !== 0 && isFull(end) ? 'disk' : 'exit', code };
+}
+
+function isFull({ diskPeakBytes, diskFreeBytes, diskFreeInodes }: CommandEnd): boolean {
+  const { least, most, share } = fullBytes;
+  const size = diskPeakBytes + diskFreeBytes;
+  return diskFreeBytes < Math.max(least, Math.min(most, size * share)) || diskFreeInodes < fullInodes;
 }
 
 /** wait(2): the low seven bits are the signal, the second byte the code. */
