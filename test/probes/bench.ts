@@ -13,6 +13,8 @@ import { probeProgram } from './program.ts';
 /** Much longer than any script takes. */
 const patienceMs = 60_000;
 
+const mostOutput = 8 * 1024 ** 2;
+
 const MiB = 1024 ** 2;
 
 const limits: Limits = {
@@ -33,6 +35,8 @@ export type Outcome =
 interface Played {
   readonly exit: Exit;
   readonly output: string;
+  /** Of the whole output. */
+  readonly bytes: number;
   readonly cpuSeconds: number;
 }
 
@@ -42,8 +46,11 @@ export interface Bench extends AsyncDisposable {
   readonly outside: Outside;
   /** All probes in a sandbox of its own. */
   probe(weakening?: Weakening): Promise<Outcome>;
-  /** A shell script in one, beside the probes' program. */
-  script(text: string, weakening?: Weakening, more?: Partial<Limits>): Promise<Played>;
+  /**
+   * A shell script in one, beside the probes' program; the output is the first 8 MiB. Rejects with SandboxError when the
+   * sandbox cannot be made, the signal ends it, or after a minute.
+   */
+  script(text: string, weakening?: Weakening, more?: Partial<Limits>, signal?: AbortSignal): Promise<Played>;
   spec(more?: Partial<Limits>): SandboxSpec;
 }
 
@@ -78,11 +85,14 @@ export async function createBench(): Promise<Bench> {
       limits: { ...limits, ...more },
       workspace: { path: '/workspace', sources: [source], hidden: [] },
     }),
-    script: async (text, weakening = {}, more = {}) => {
+    script: async (text, weakening = {}, more = {}, signal) => {
       const sandbox = assemble(dataDir, { holder, ...weakening }).open(bench.spec(more));
       const chunks: Buffer[] = [];
       // What waits is rejected.
-      const patience = setTimeout(() => void sandbox.destroy().catch(() => {}), patienceMs);
+      const end = () => void sandbox.destroy().catch(() => {});
+      const patience = setTimeout(end, patienceMs);
+      signal?.addEventListener('abort', end);
+      let bytes = 0;
       try {
         const root = { layers: [...debian.layers, layer], lock: debian.lock };
         const command = {
@@ -90,11 +100,12 @@ export async function createBench(): Promise<Bench> {
           env: { PATH: '/usr/local/bin:/usr/bin:/bin' },
           cwd: '/workspace',
         };
-        const exit = await sandbox
-          .start({ name: 'box', root })
-          .run(command, (chunk) => void chunks.push(Buffer.from(chunk)));
+        const exit = await sandbox.start({ name: 'box', root }).run(command, (chunk) => {
+          bytes += chunk.length;
+          if (bytes <= mostOutput) chunks.push(Buffer.from(chunk));
+        });
         const { cpuSeconds } = await sandbox.usage();
-        return { exit, output: Buffer.concat(chunks).toString(), cpuSeconds };
+        return { exit, output: Buffer.concat(chunks).toString(), bytes, cpuSeconds };
       } finally {
         clearTimeout(patience);
         await sandbox.destroy();

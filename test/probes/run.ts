@@ -2,6 +2,8 @@ import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { styleText } from 'node:util';
 import { Command } from 'commander';
 import { makeDebian } from '../rootfs.ts';
+import { census, expectSameCensus } from '../census.ts';
+import { bombs, explode, isSlowed, type Slowdown, slowdown } from './bombs.ts';
 import { createBench } from './bench.ts';
 import { type Finding, isRed, lineOf } from './finding.ts';
 import { mutate, type Mutation, unnoticed } from './mutation.ts';
@@ -51,6 +53,22 @@ const mutations: Mutation[] = [];
   say('');
   if (mutation) mutations.push(...(await mutate(bench, tell)));
 }
+const slowdowns: (Slowdown & { readonly bomb: string })[] = [];
+const duds: string[] = [];
+{
+  await using bench = await createBench();
+  await bench.script('true');
+  const before = census(bench.dataDir);
+  for (const bomb of bombs) {
+    const { exit } = await explode(bench, bomb);
+    if (exit.reason !== bomb.verdict) duds.push(`${bomb.name}: ${exit.reason}, expected ${bomb.verdict}`);
+    const its = await slowdown(bench, bomb);
+    slowdowns.push({ bomb: bomb.name, ...its });
+    const line = `${bomb.id}-${bomb.name}  takes ${bomb.takes}: ${exit.reason}; neighbour ${its.quietMs} ms, beside it ${its.besideMs} ms`;
+    say(isSlowed(its) || exit.reason !== bomb.verdict ? red(`red    ${line}`) : `green  ${line}`);
+  }
+  await expectSameCensus(bench.dataDir, before);
+}
 {
   await using origins = await createOrigins();
   for (const origin of originNames) {
@@ -63,12 +81,14 @@ const mutations: Mutation[] = [];
 const reds = findings.filter(isRed);
 const blind = unnoticed(mutations);
 for (const control of blind) say(red(`no probe notices that a control is gone: ${control}`));
-if (json) process.stdout.write(`${JSON.stringify({ findings, calls, mutations }, undefined, 2)}\n`);
+if (json)
+  process.stdout.write(`${JSON.stringify({ findings, calls, mutations, slowdowns, duds }, undefined, 2)}\n`);
 say(
   `${findings.length - reds.length} of ${findings.length} findings green; ${calls.length} system calls differ; ` +
     `${mutations.length - blind.length} of ${mutations.length} controls noticed or excused`,
 );
-process.exitCode = reds.length + calls.length + blind.length > 0 ? 1 : 0;
+process.exitCode =
+  reds.length + calls.length + blind.length + duds.length + slowdowns.filter(isSlowed).length > 0 ? 1 : 0;
 
 function tell({ control, noticed, excuse }: Mutation): void {
   const what = excuse?.reason ?? noticed.join('; ').slice(0, 120);

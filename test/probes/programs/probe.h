@@ -3,6 +3,8 @@
  *   probe all           runs every probe, each in a process of its own; prints one JSON line for each
  *   probe ID            that one alone
  *   probe syscalls      the table of table.c
+ *   probe bomb NAME     one of bombs.c
+ *   probe neighbour     work to measure beside it
  *
  * A line is {"id": ..., "got": ...}; what was expected is in test/probes/catalog.ts. Probes exploit nothing: they ask
  * for something and undo it if they got it. What they must know of the machine outside is in `facts`, beside the
@@ -58,6 +60,10 @@ int holds(const char *path, const char *text);
 
 /* table.c; what children write their answers to. */
 int syscall_table(volatile long *shared);
+
+/* bombs.c */
+int bomb(const char *name);
+int neighbour(void);
 
 /* What is masked where the kernel has it; ends with NULL. And for each processor, by number. */
 extern const char *const masked_paths[];
