@@ -50,7 +50,7 @@ export const bombs: readonly Bomb[] = [
 ];
 
 /** One command that does so, in a sandbox that is gone when this resolves. */
-export const explode = (bench: Bench, { name }: Bomb) => bench.script(`./probe bomb ${name}`, {}, limits);
+export const explode = (bench: Bench, { name }: Bomb) => bench.script(`./probe bomb ${name}`, { limits });
 
 /** Milliseconds of a neighbour's work, without its waits for a processor: quiet, and beside a build that does so again and again. */
 export interface Slowdown {
@@ -68,7 +68,7 @@ export async function slowdown(bench: Bench, { name }: Bomb): Promise<Slowdown> 
     const quietMs = Math.min(best?.quietMs ?? Infinity, await work(bench));
     const ended = new AbortController();
     const beside = bench
-      .script(`while true; do ./probe bomb ${name}; done`, {}, limits, ended.signal)
+      .script(`while true; do ./probe bomb ${name}; done`, { limits, signal: ended.signal })
       .catch(() => {});
     const besideMs = Math.min(best?.besideMs ?? Infinity, await work(bench));
     ended.abort();
@@ -83,7 +83,7 @@ const mostSlowdown = 1.5;
 export const isSlowed = ({ quietMs, besideMs }: Slowdown): boolean => besideMs > quietMs * mostSlowdown;
 
 async function work(bench: Bench): Promise<number> {
-  const { output } = await bench.script('./probe neighbour', {}, { cpus: 1 });
+  const { output } = await bench.script('./probe neighbour', { limits: { cpus: 1 } });
   const milliseconds = Number(output);
   if (!Number.isFinite(milliseconds) || output === '') throw new Error(`the neighbour failed: ${output}`);
   return milliseconds;

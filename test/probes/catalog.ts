@@ -141,7 +141,23 @@ const network: readonly Row[] = [
   ['26-ipc', 'Lateral', 'see memory that others share', 'none', 'IPC namespace, own /dev/mqueue'],
 ];
 
+/** Of an image and source that are made for it, or seen from the host. */
 const planted: readonly Row[] = [
+  [
+    '7-init',
+    'Escape',
+    'have an init with more rights than its own',
+    'none',
+    'user namespace, no_new_privs, seccomp',
+  ],
+  [
+    '15-init-descriptors',
+    'Escape',
+    'have an init with a descriptor of the host',
+    'none',
+    '/dev/null in init',
+  ],
+  ['17-pod-mounts', 'Escape', 'have mounts below it with other flags', 'none', 'mount flags of the holder'],
   ['16-planted-nodes', 'Escape', 'open a device node of its image or source', 'EACCES', 'nodev on overlays'],
   [
     '18-lower-layer',

@@ -19,7 +19,6 @@ const changes: readonly Change[] = [
   { id: 'descriptors are closed', file: 'init.c', from: 'close_range(3, ~0U, 0);', to: '' },
   { id: 'session', file: 'init.c', from: '\tsetsid();\n', to: '' },
   { id: 'oom_score_adj', file: 'init.c', from: 'write(score, "500", 3)', to: 'write(score, "0", 1)' },
-  { id: 'empty environment', file: 'init.c', from: 'environ = words + 6 + argc;', to: 'environ = words;' },
   // mounts.c, overlay.c, disk.c
   { id: 'network namespace', file: 'mounts.c', from: 'join(spaces->net, CLONE_NEWNET);', to: '' },
   { id: 'IPC namespace', file: 'mounts.c', from: 'join(spaces->ipc, CLONE_NEWIPC);', to: '' },
@@ -44,6 +43,43 @@ const changes: readonly Change[] = [
   },
   { id: 'size of a tmpfs disk', file: 'disk.c', from: '"size=%llu,nr_inodes', to: '"size=1%llu,nr_inodes' },
   { id: 'inodes of a tmpfs disk', file: 'disk.c', from: 'nr_inodes=%llu', to: 'nr_inodes=1%llu' },
+  {
+    id: 'read-only layers',
+    file: 'mounts.c',
+    from: '"layers", spaces->user, MOUNT_ATTR_RDONLY',
+    to: '"layers", spaces->user, 0',
+  },
+  {
+    id: 'read-only sources',
+    file: 'workspace.c',
+    from: 'spaces->source_user, MOUNT_ATTR_RDONLY',
+    to: 'spaces->source_user, 0',
+  },
+  {
+    id: 'nodev of layers',
+    file: 'mounts.c',
+    from: ' | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID,',
+    to: ' | MOUNT_ATTR_NOSUID,',
+  },
+  {
+    id: 'nosuid of layers',
+    file: 'mounts.c',
+    from: ' | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID,',
+    to: ' | MOUNT_ATTR_NODEV,',
+  },
+  {
+    id: 'nodev of the disk',
+    file: 'disk.c',
+    from: 'MS_NODEV | MS_NOATIME, options',
+    to: 'MS_NOATIME, options',
+  },
+  {
+    id: 'read-only crun',
+    file: 'mounts.c',
+    from: 'MS_RDONLY | MS_NODEV | MS_NOSUID, NULL))\n\t\tdie("%s", plan->crun',
+    to: 'MS_NODEV | MS_NOSUID, NULL))\n\t\tdie("%s", plan->crun',
+  },
+  { id: 'output of init', file: 'init.c', from: 'dup2(null, 1);\n\tdup2(null, 2);\n\tif', to: 'if' },
   // ids.c
   {
     id: 'own id range',

@@ -18,7 +18,7 @@ export interface Mutation {
 /** The controls of this machine's sandboxes, enumerated from what a sandbox is started with. */
 export async function defaultControls(bench: Bench): Promise<{ all: Control[]; config: OciConfig }> {
   let seen: OciConfig | undefined;
-  await bench.script('true', { config: (config) => (seen = config) });
+  await bench.script('true', { weakening: { config: (config) => (seen = config) } });
   if (!seen) throw new Error('the sandbox was started without a config');
   return { all: controls(seen, cgroupPlan(cgroupTree(), 'x', bench.spec().limits)), config: seen };
 }

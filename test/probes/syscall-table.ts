@@ -21,9 +21,9 @@ interface Entry {
 export const tableFile = join(import.meta.dirname, `syscalls-${process.arch}.txt`);
 
 /** What `probe syscalls` prints in a sandbox; about a second. */
-export async function callAll(bench: Bench, weakening: Weakening = {}): Promise<string> {
+export async function callAll(bench: Bench, weakening?: Weakening): Promise<string> {
   // A call may leave a process behind for a moment.
-  const { exit, output } = await bench.script('./probe syscalls', weakening, { pids: 1000 });
+  const { exit, output } = await bench.script('./probe syscalls', { weakening, limits: { pids: 1000 } });
   if (exit.code !== 0 || exit.reason !== 'exit') throw new Error(`calling all: ${exit.reason} ${exit.code}`);
   return output;
 }

@@ -27,7 +27,7 @@ export const uses: readonly Use[] = [
     control: 'cgroup pids',
     run: (bench, weakening) =>
       bench
-        .script('for i in $(seq 1 40); do (sleep 0.5 &); done; exit 0', weakening, { pids: 20 })
+        .script('for i in $(seq 1 40); do (sleep 0.5 &); done; exit 0', { weakening, limits: { pids: 20 } })
         .then(({ exit }) => exit.reason, refusal),
   },
   {
@@ -37,9 +37,9 @@ export const uses: readonly Use[] = [
     control: 'cgroup memory',
     run: (bench, weakening) =>
       bench
-        .script('head -c 200M /dev/zero | tail -c 200M >/dev/null; exit 0', weakening, {
-          memoryBytes: 64 * MiB,
-          diskBytes: 16 * MiB,
+        .script('head -c 200M /dev/zero | tail -c 200M >/dev/null; exit 0', {
+          weakening,
+          limits: { memoryBytes: 64 * MiB, diskBytes: 16 * MiB },
         })
         .then(({ exit }) => exit.reason, refusal),
   },
@@ -50,7 +50,7 @@ export const uses: readonly Use[] = [
     control: 'cgroup cpu',
     run: (bench, weakening) =>
       bench
-        .script('timeout 1 sh -c "while :; do :; done"; times', weakening, { cpus: 0.1 })
+        .script('timeout 1 sh -c "while :; do :; done"; times', { weakening, limits: { cpus: 0.1 } })
         .then(({ output, cpuSeconds }) => {
           // `times` of sh: its own, then its children's, user and system as 0m0.100000s.
           const children = output.split('\n')[1] ?? '';
