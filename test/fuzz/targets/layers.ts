@@ -129,9 +129,10 @@ async function unpackedTo(layer: string, blob: Buffer, dialect: Dialect): Promis
   try {
     await unpackLayer(source, layer, uncontained, { ...layerLimits, bytes: 2 ** 20 }, dialect);
   } catch (error) {
-    const refused = error instanceof ImageError && !error.message.startsWith('unpacking failed');
-    if (refused) return 'refused';
-    throw error;
+    if (!(error instanceof ImageError) || error.message.startsWith('unpacking failed')) throw error;
+    // A mistake of ours in reading it counts as its damage too.
+    if (error.cause instanceof TypeError || error.cause instanceof RangeError) throw error;
+    return 'refused';
   }
   examine(Buffer.from(layer), dialect);
   return 'unpacked';
