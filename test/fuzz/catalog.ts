@@ -11,6 +11,7 @@ import { injections } from './targets/injections.ts';
 import { layers } from './targets/layers.ts';
 import { manifests } from './targets/manifests.ts';
 import { masks } from './targets/masks.ts';
+import { snapshots } from './targets/snapshots.ts';
 import { substitutions } from './targets/substitutions.ts';
 import { uploads } from './targets/uploads.ts';
 import { webhooks } from './targets/webhooks.ts';
@@ -41,6 +42,7 @@ export const campaigns: ReadonlyMap<string, Campaign> = new Map([
   campaign(gitUrls),
   campaign(gitRefs),
   campaign(layers),
+  campaign(snapshots),
   campaign(holderMessages),
   campaign(holderFiles),
   campaign(webhooks),

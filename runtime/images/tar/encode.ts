@@ -27,7 +27,7 @@ export function encodeEntry(entry: WritableEntry): Buffer {
   const blocks: Buffer[] = [];
   const name = entry.kind === 'directory' ? `${entry.path}/` : entry.path;
   const pax: (readonly [string, string])[] = [];
-  if (!Number.isInteger(entry.mtime)) pax.push(['mtime', String(entry.mtime)]);
+  if (!Number.isInteger(entry.mtime) || entry.mtime < 0) pax.push(['mtime', String(entry.mtime)]);
   for (const [key, value] of entry.xattrs) pax.push([`${xattrPrefix}${key}`, value]);
   if (pax.length > 0) blocks.push(...extension('x', formatPax(pax)));
   if (name.length > 100) blocks.push(...extension('L', Buffer.from(`${name}\0`, 'latin1')));

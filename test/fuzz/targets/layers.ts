@@ -55,7 +55,7 @@ export const layers: Target<readonly Entry[] | Buffer> = {
       check: async (input) => {
         const blob = Buffer.isBuffer(input) ? input : tar(input);
         const outcomes: string[] = [];
-        for (const dialect of ['layer', 'tree'] as const) {
+        for (const dialect of ['layer', 'tree', 'snapshot'] as const) {
           outcomes.push(await unpacked(join(scratch, String(count++)), blob, dialect));
         }
         return outcomes.includes('unpacked') ? 'unpacked' : 'refused';

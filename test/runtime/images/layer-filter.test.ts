@@ -91,6 +91,16 @@ describe('a sound layer', () => {
     expect(readlinkSync(join(path, 's'))).toBe(target);
   });
 
+  it('may have times before 1970, and parts of a second', async () => {
+    using outer = scratch();
+    const { path } = await unpack(
+      outer.path,
+      tar(['-86400', '1.5', '-1.5'].map((time, i) => file(`f${i}`, 'x', { pax: [['mtime', time]] }))),
+    );
+    const times = ['f0', 'f1', 'f2'].map((name) => lstatSync(join(path, name)).mtimeMs);
+    expect(times).toEqual([-86_400_000, 1500, -1500]);
+  });
+
   it('may leave out directories: those belong to root and are open to all', async () => {
     using outer = scratch();
     const { path } = await unpack(outer.path, tar([file('a/b/c', 'x')]));
