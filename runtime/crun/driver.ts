@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { join } from 'node:path';
 import type { ToolCommand } from '../command.ts';
-import { type SandboxDriver, SandboxError, type SandboxSpec } from '../sandbox.ts';
+import { type Limits, type SandboxDriver, SandboxError, type SandboxSpec } from '../sandbox.ts';
 import { type CgroupPlan, cgroupPlan, cgroupTree, sweepCgroups } from './cgroup.ts';
 import { chooseDisk, type Disk, prepareDisk } from './disk.ts';
 import { atLeast } from '../host/version.ts';
@@ -12,7 +12,7 @@ import { crunSandbox } from './sandbox.ts';
 import { seccompFilter } from './seccomp/filter.ts';
 import { containerSpec, type Place } from './spec.ts';
 import { createSpawner } from './spawner.ts';
-import { checkPaths, readPlaces, sharedPlaces, snapshotPlaces } from './volumes.ts';
+import { checkPaths, snapshotPlaces } from './volumes.ts';
 
 export interface CrunOptions {
   /** State of this machine: locks of id ranges, disk templates, the mount point. */
@@ -68,15 +68,13 @@ export function crunDriver(options: CrunOptions): SandboxDriver {
       ),
     );
   /** Most builds ask for the same. */
-  let last = { key: '', config: '' };
-  const buildConfig = (spec: SandboxSpec): string => {
-    const places = sharedPlaces(spec);
-    const key = JSON.stringify([spec.limits.openFiles, ...places.map(({ path }) => path)]);
-    if (last.key !== key) last = { key, config: makeConfig(spec.limits.openFiles, places, 'writable') };
+  let last = { openFiles: 0, config: '' };
+  const buildConfig = ({ openFiles }: Limits): string => {
+    if (last.openFiles !== openFiles) last = { openFiles, config: makeConfig(openFiles, [], 'writable') };
     return last.config;
   };
   const own = (places: readonly Place[]) => makeConfig(ownFiles, places, 'readonly');
-  const plainReader = own(readPlaces({ workspace: { path: '/workspace' } }));
+  const reader = own([]);
 
   return {
     open: (spec) => {
@@ -87,8 +85,8 @@ export function crunDriver(options: CrunOptions): SandboxDriver {
         cgroups,
         layersDir: options.layersDir,
         configs: {
-          build: buildConfig(spec),
-          reader: () => (spec.volumes ? own(readPlaces(spec)) : plainReader),
+          build: buildConfig(spec.limits),
+          reader: () => reader,
           snapshot: (number) => own(snapshotPlaces(number)),
         },
         prepared: [prepareDisk(disk, spec.limits), spawner.ready()].filter((work) => work !== undefined),

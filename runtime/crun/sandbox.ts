@@ -189,7 +189,7 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
 
   const startContainer = (
     name: string,
-    place: 'limited' | 'trusted',
+    place: 'limited' | 'reader' | 'trusted',
     config: string,
     hosts: string,
     root?: RootLayers,
@@ -223,7 +223,7 @@ export function crunSandbox(spec: SandboxSpec, parts: SandboxParts): Sandbox {
   /** The reader of artifacts, when it is first needed: no image, the workspace read-only, outside the limits. */
   const reader = async (verb: readonly string[], sink: Sink): Promise<void> => {
     await rest();
-    if (!containers.has(readerName)) startContainer(readerName, 'trusted', parts.configs.reader(), '');
+    if (!containers.has(readerName)) startContainer(readerName, 'reader', parts.configs.reader(), '');
     const [operation, ...words] = verb;
     const end = await launch(
       readerName,

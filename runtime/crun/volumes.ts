@@ -1,5 +1,5 @@
 import { normalize } from 'node:path';
-import { SandboxError, type SandboxSpec, type Workspace } from '../sandbox.ts';
+import { SandboxError, type SandboxSpec } from '../sandbox.ts';
 import type { Place } from './spec.ts';
 
 /** Where we mount or write ourselves: nothing of a build may be in the way. */
@@ -27,25 +27,7 @@ function holds(directory: string, path: string): boolean {
   return path === directory || path.startsWith(`${directory}/`);
 }
 
-/** What of a spec tells where the shared directories are. */
-type Shared = Pick<SandboxSpec, 'volumes'> & { readonly workspace: Pick<Workspace, 'path'> };
-
-/** What the containers of a build share. */
-export function sharedPlaces({ workspace, volumes = [] }: Shared): Place[] {
-  const shared = volumes.map(({ path }, number) => ({ source: merged(number), path, access: 'rw' as const }));
-  return [{ source: 'workspace', path: workspace.path, access: 'rw' }, ...shared];
-}
-
-/** What the reader of files sees: the workspace where it always is, with the volumes in it. */
-export function readPlaces(spec: Shared): Place[] {
-  const from = spec.workspace.path;
-  return sharedPlaces(spec).flatMap(({ source, path }) =>
-    holds(from, path)
-      ? [{ source, path: readerWorkspace + path.slice(from.length), access: 'ro' as const }]
-      : [],
-  );
-}
-
+/** Where the reader of files sees the workspace, with the volumes in it. */
 export const readerWorkspace = '/workspace';
 
 /** What the copier of a volume sees, by its number in the spec. */

@@ -9,7 +9,6 @@ import { crunSandbox } from '../../runtime/crun/sandbox.ts';
 import { seccompFilter } from '../../runtime/crun/seccomp/filter.ts';
 import { containerSpec } from '../../runtime/crun/spec.ts';
 import { createSpawner, type Spawner } from '../../runtime/crun/spawner.ts';
-import { readPlaces, sharedPlaces } from '../../runtime/crun/volumes.ts';
 import { holderFile } from '../../runtime/host/holder.ts';
 import type { SandboxDriver } from '../../runtime/sandbox.ts';
 import { layersDir } from '../rootfs.ts';
@@ -56,9 +55,9 @@ export function assemble(dataDir: string, weakening: Weakening): SandboxDriver {
   return {
     open: (spec) => {
       const common = { mount, holder, seccomp, processors: availableParallelism() };
-      const build = { ...common, places: sharedPlaces(spec), rlimits: rlimits(spec.limits.openFiles) };
+      const build = { ...common, places: [], rlimits: rlimits(spec.limits.openFiles) };
       const config: OciConfig = JSON.parse(JSON.stringify(containerSpec(build, 'writable')));
-      const reader = { ...common, places: readPlaces(spec), rlimits: rlimits(1024) };
+      const reader = { ...common, places: [], rlimits: rlimits(1024) };
       const plan = cgroupPlan(cgroups, spec.id, spec.limits);
       const disk = chooseDisk(spec.limits, disks);
       return crunSandbox(spec, {

@@ -1,7 +1,7 @@
 import { cgroupPlan, cgroupTree } from '../../runtime/crun/cgroup.ts';
 import type { Bench } from './bench.ts';
 import { type Control, controls } from './controls.ts';
-import { type Excuse, excuseOf } from './excuses.ts';
+import { excuseOf } from './excuses.ts';
 import { isRed } from './finding.ts';
 import type { OciConfig } from './oci.ts';
 import { uses } from './uses.ts';
@@ -12,7 +12,7 @@ export interface Mutation {
   /** What went red, as `probe: what it got`; or that there was no sandbox without the control. */
   readonly noticed: readonly string[];
   /** Why nothing can notice it on this machine. */
-  readonly excuse?: Excuse;
+  readonly excuse?: string;
 }
 
 /** The controls of this machine's sandboxes, enumerated from what a sandbox is started with. */
@@ -31,23 +31,18 @@ export async function mutate(bench: Bench, told: (mutation: Mutation) => void): 
   for (const control of all) {
     const noticed = await reds(bench, control);
     const excuse = noticed.length > 0 ? undefined : excuseOf(control.id, limits);
-    const mutation = { control: control.id, noticed, ...(excuse && { excuse }) };
+    const mutation = { control: control.id, noticed, ...(excuse !== undefined && { excuse }) };
     mutations.push(mutation);
     told(mutation);
   }
   return mutations;
 }
 
-/** Controls whose loss no probe noticed, without a good excuse. */
-export function unnoticed(mutations: readonly Mutation[]): string[] {
-  const seen = new Set(mutations.filter(({ noticed }) => noticed.length > 0).map(({ control }) => control));
-  return mutations
-    .filter(({ control, excuse }) => {
-      const excused = excuse && (excuse.heldBy === undefined || seen.has(excuse.heldBy));
-      return !seen.has(control) && !excused;
-    })
+/** Controls whose loss no probe noticed, without an excuse. */
+export const unnoticed = (mutations: readonly Mutation[]): string[] =>
+  mutations
+    .filter(({ noticed, excuse }) => noticed.length === 0 && excuse === undefined)
     .map(({ control }) => control);
-}
 
 /** What is red without a control. */
 export async function reds(bench: Bench, { noticed, without }: Control): Promise<string[]> {

@@ -91,6 +91,8 @@ process.exitCode =
   reds.length + calls.length + blind.length + duds.length + slowdowns.filter(isSlowed).length > 0 ? 1 : 0;
 
 function tell({ control, noticed, excuse }: Mutation): void {
-  const what = excuse?.reason ?? noticed.join('; ').slice(0, 120);
-  say(`${noticed.length > 0 ? 'noticed' : excuse ? 'excused' : 'BLIND  '}  ${control}: ${what}`);
+  const what = excuse ?? noticed.join('; ').slice(0, 120);
+  say(
+    `${noticed.length > 0 ? 'noticed' : excuse !== undefined ? 'excused' : 'BLIND  '}  ${control}: ${what}`,
+  );
 }

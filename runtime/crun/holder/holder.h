@@ -118,6 +118,8 @@ const struct stack *source_stack(void);
 void add_volume(const struct plan *plan, const struct spaces *spaces, char **words, int count);
 void add_target(const struct spaces *spaces, char **words);
 void add_volume_mount_points(const struct plan *plan, const char *upper, const struct stack *image, unsigned base);
+void mount_shared(const struct plan *plan, const char *container);
+void mount_workspace_to_read(const char *container);
 void look_at_volume_mount_points(const struct plan *plan, int root);
 
 /* files.c */

@@ -5,7 +5,8 @@
  *   volume PATH LOCK LAYER...         seen by all containers that start later; after hide
  *   target N DIRECTORY                of the host, to take a copy of volume N, from 0
  *   container NAME PLACE CONFIG HOSTS LOCK LAYER...
- *                                     PLACE: limited (in the build's cgroups) or trusted (not in them);
+ *                                     PLACE: limited (in the build's cgroups, with all that its containers share),
+ *                                     reader (not in them; sees the workspace) or trusted (not in them; sees nothing);
  *                                     HOSTS: the text of /etc/hosts
  *   run ID NAME CWD USER ARGC ARG... ENV...   and, if there are secrets, an empty string and NAME CONTENT...
  *   signal NAME NUMBER ID             to every process of the container but its init; or, ID not 0, of that command
@@ -226,6 +227,10 @@ static void start_container(char **words, int count)
 	mount_root(name, words + 5, count - 5, spaces->base, plan);
 	if (count > 5)
 		mount_names(name, words[3], spaces->resolver);
+	if (!strcmp(words[1], "limited"))
+		mount_shared(plan, name);
+	else if (!strcmp(words[1], "reader"))
+		mount_workspace_to_read(name);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) || pipe2(errors, O_CLOEXEC))
 		die("container %s", name);
 	pid_t crun = fork();

@@ -1,4 +1,4 @@
-/* Volumes: directories beside the workspace that all containers of the build share; each is an overlay of its own.
+/* Volumes: directories beside or in the workspace that all containers of the build share; each is an overlay of its own.
  *
  *   MOUNT/volume/N/layer/K/  its layers, from 0 at the bottom, seen through the build's id map
  *   MOUNT/volume/N/merged/   overlay: the layers below, disk above
@@ -6,6 +6,7 @@
 #include "holder.h"
 #include <sys/mount.h>
 #include <linux/mount.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 
 enum { MAX_VOLUMES = 64 };
@@ -49,6 +50,23 @@ static void make_mount_point(const char *upper, const char *inside, const struct
 	}
 }
 
+/* Mounts a directory of ours, with all that is mounted in it, at one below another, whose every part we made: no link is
+ * followed. crun is not asked to: it would look for the way in what a build has written (CVE-2025-31133 and its kind). */
+static void mount_tree(const char *from, const char *root, const char *below, unsigned attributes)
+{
+	struct mount_attr attr = { .attr_set = attributes };
+	int base = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int at = open_beneath(base, below, O_RDONLY | O_DIRECTORY);
+	int tree = syscall(SYS_open_tree, AT_FDCWD, from, OPEN_TREE_CLONE | AT_RECURSIVE | OPEN_TREE_CLOEXEC);
+	if (at < 0 || tree < 0 ||
+	    syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr) ||
+	    syscall(SYS_move_mount, tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH))
+		die("mount /%s", below);
+	close(tree);
+	close(at);
+	close(base);
+}
+
 /* volume PATH LOCK LAYER... */
 void add_volume(const struct plan *plan, const struct spaces *spaces, char **words, int count)
 {
@@ -89,8 +107,11 @@ void add_volume(const struct plan *plan, const struct spaces *spaces, char **wor
 	make_dir(work, 0755, spaces->base);
 	make_dir(merged, 0755, 0);
 	mount_overlay(plan, layers, layer_count, "", upper, work, merged, MOUNT_ATTR_NOSUID);
-	if (in_workspace)
+	if (in_workspace) {
 		make_mount_point("disk/workspace", in_workspace, source_stack(), spaces->base);
+		/* Before anything of the build runs, which could make another of the way to it. */
+		mount_tree(merged, "workspace", in_workspace, 0);
+	}
 	volume_count++;
 }
 
@@ -107,6 +128,29 @@ void look_at_volume_mount_points(const struct plan *plan, int root)
 	for (int i = 0; i < volume_count; i++)
 		if (!below(volumes[i]->inside, plan->inside))
 			fstatat(root, volumes[i]->inside + 1, &st, AT_SYMLINK_NOFOLLOW);
+}
+
+/* What all containers of the build share, in the root of one of them. */
+void mount_shared(const struct plan *plan, const char *container)
+{
+	char root[128], merged[64];
+	snprintf(root, sizeof root, "c/%s/rootfs", container);
+	mount_tree("workspace", root, plan->inside + 1, 0);
+	for (int i = 0; i < volume_count; i++)
+		if (!below(volumes[i]->inside, plan->inside)) {
+			snprintf(merged, sizeof merged, "volume/%d/merged", i);
+			mount_tree(merged, root, volumes[i]->inside + 1, 0);
+		}
+}
+
+/* For the reader of files, which has no image: the workspace with the volumes in it. */
+void mount_workspace_to_read(const char *container)
+{
+	char root[128], workspace[160];
+	snprintf(root, sizeof root, "c/%s/rootfs", container);
+	snprintf(workspace, sizeof workspace, "%s/workspace", root);
+	make_dir(workspace, 0755, 0);
+	mount_tree("workspace", root, "workspace", MOUNT_ATTR_RDONLY);
 }
 
 /* target N DIRECTORY */

@@ -91,6 +91,23 @@ describe('a volume', () => {
     ]);
   });
 
+  // Found by making the way lead to /run/.cofferdam: the reader then ran the build's program as its init, without limits.
+  test.each(['/run/.cofferdam', '/proc', '/dev', '/etc'])(
+    'in the workspace stays where it is when a build makes a link to %s of the way to it',
+    async (elsewhere) => {
+      await using place = lab();
+      const sandbox = place.open({ volumes: [{ path: '/workspace/a/b', layers: [] }] });
+      const box = start(sandbox);
+      const script = `cp /bin/true a/b/init; mv a old; mkdir a; ln -s ${elsewhere} a/b; echo kept >file`;
+      expect((await tell(box, shell(script))).exit.code).toBe(0);
+      box.kill();
+      const mounts = 'ls old/b; cut -d" " -f5 /proc/self/mountinfo | grep ^/workspace';
+      expect(await make(sandbox, mounts)).toBe('init\n/workspace\n/workspace/old/b\n');
+      const files = await sandbox.list(['file', 'old'], 10);
+      expect(files.map(({ path }) => path)).toEqual(['file', 'old/b/init']);
+    },
+  );
+
   test('below a hidden directory of the source does not show the rest of that', async () => {
     await using place = lab();
     const source = layer(place, 'source', { 'target/secret': 's', 'target/debug/old': 'x' });
