@@ -8,6 +8,9 @@ import { type Answer, decode, encode } from 'dns-packet';
 import { certificateFor } from '../../../git/tls.ts';
 import { publicly, zone } from './zone.ts';
 
+// It ends with whoever started it.
+process.stdin.resume().on('end', () => process.exit());
+
 function answer(query: Buffer, transport: 'udp' | 'tcp'): Buffer {
   const { id = 0, questions = [] } = decode(query);
   const [question] = questions;

@@ -57,7 +57,10 @@ async function build({ id, network: wanted, args }: Order): Promise<Report> {
   }
 }
 
-createInterface(process.stdin).on('line', (line) => {
+const orders = createInterface(process.stdin);
+// It ends with whoever gives orders; its sandboxes end with it.
+orders.on('close', () => process.exit());
+orders.on('line', (line) => {
   const order: Order | Stop = JSON.parse(line);
   if ('stop' in order) void running.get(order.stop)?.destroy();
   else void build(order).then((report) => process.stdout.write(`${JSON.stringify(report)}\n`));

@@ -180,11 +180,11 @@ function following(front: string, last: string): string {
   return front.includes(':') ? (Number.parseInt(last || '0', 16) + 1).toString(16) : String(Number(last) + 1);
 }
 
-/** A network namespace that lasts as long as its process. */
+/** A network namespace that lasts as long as its process, which ends with this one. */
 export async function namespace() {
   const child = start(
-    { file: 'unshare', args: ['--net', 'sh', '-c', 'echo && exec sleep infinity'] },
-    { stdio: ['ignore', 'pipe', 'inherit'] },
+    { file: 'unshare', args: ['--net', 'sh', '-c', 'echo && exec cat'] },
+    { stdio: ['pipe', 'pipe', 'inherit'] },
   );
   if (!child.stdout || child.pid === undefined) throw new Error('unshare cannot be started');
   await once(child.stdout, 'data');
