@@ -83,8 +83,17 @@ export interface Volume {
 
 /** What became of a snapshot of a volume. */
 export type Snapshot =
-  /** `bytes`: of files, holes included; `entries`: files, directories and symlinks. */
-  | { readonly kind: 'copied'; readonly files: number; readonly bytes: number; readonly entries: number }
+  /**
+   * `bytes`: of files, holes included; `entries`: files, directories and symlinks. `listing`: all of the copy, its root as
+   * well, as find(1) has it by `-printf '%y %s %U %G %m %T@ %P\0'`, in no order.
+   */
+  | {
+      readonly kind: 'copied';
+      readonly files: number;
+      readonly bytes: number;
+      readonly entries: number;
+      readonly listing: Buffer;
+    }
   /** Nobody wrote to the volume: nothing was copied. */
   | { readonly kind: 'unchanged' }
   /** There is more than was allowed; what was copied until then is still there. */

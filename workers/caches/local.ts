@@ -39,8 +39,11 @@ export interface LocalSnapshots {
   add(cache: CacheName, key: string, fill: (tree: string) => Promise<Filled>): Promise<LocalSnapshot>;
 }
 
-/** `savedAt`: when it was saved elsewhere. */
-export type Filled = Pick<SnapshotFacts, 'files' | 'bytes' | 'entries'> & { readonly savedAt?: string };
+/** `savedAt`: when it was saved elsewhere. `listing`: of the tree, as in Snapshot of runtime/sandbox.ts. */
+export type Filled = Pick<SnapshotFacts, 'files' | 'bytes' | 'entries'> & {
+  readonly savedAt?: string;
+  readonly listing?: Buffer;
+};
 
 const factsFile = 'snapshot.json';
 
@@ -74,11 +77,12 @@ export function localSnapshots(layers: LayerCache): LocalSnapshots {
       const layer = await layers.make(key, async (directory) => {
         const tree = join(directory, 'tree');
         mkdirSync(tree, { mode: 0o755 });
-        const { savedAt = new Date().toISOString(), ...sizes } = await fill(tree);
-        const facts: SnapshotFacts = { ...cache, key: digest, savedAt, ...sizes };
-        await writeManifest(directory);
+        const { savedAt = new Date().toISOString(), listing, files, bytes, entries } = await fill(tree);
+        const { project, name } = cache;
+        const facts: SnapshotFacts = { project, name, key: digest, savedAt, files, bytes, entries };
+        await writeManifest(directory, listing);
         writeFileSync(join(directory, factsFile), JSON.stringify(facts));
-        return sizes.bytes + sizes.entries * perFileBytes;
+        return bytes + entries * perFileBytes;
       });
       const facts = readFacts(layer.directory);
       if (!facts) throw new TypeError(`the snapshot ${key} was damaged the moment it was made`);

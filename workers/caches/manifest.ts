@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { run } from '../../runtime/command.ts';
 
 /**
- * What a snapshot held when it was made, so that damage on the disk is seen: kind, size, owner, permission bits, time of change and
- * path of each entry.
+ * What a snapshot held when it was made, so that damage on the disk is seen: kind, size, owner, permission bits, time of
+ * change and path of each entry.
  */
 
 /** Entries that are compared each time a snapshot is used: enough to see damage of one in a hundred surely. */
@@ -14,9 +14,12 @@ const comparedMs = 24 * 3_600_000;
 
 const files = { entries: 'entries', sample: 'sample.json', compared: 'compared.json' } as const;
 
-/** Notes what is in `tree` below the directory. Throws CommandError. */
-export async function writeManifest(directory: string): Promise<void> {
-  const entries = await listTree(directory);
+/**
+ * Notes what is in `tree` below the directory.
+ * @param listing what listTree() would give, if that is known
+ */
+export async function writeManifest(directory: string, listing?: Buffer): Promise<void> {
+  const entries = listing ?? (await listTree(directory));
   const lines = linesOf(entries);
   const step = Math.max(1, lines.length / sampled);
   const sample = Array.from(
@@ -51,7 +54,7 @@ export async function isIntact(directory: string): Promise<boolean> {
   }
 }
 
-/** One entry a line, which ends in NUL; bytes that are no text stay what they are. */
+/** One entry a line, which ends in NUL; bytes that are no text stay what they are. Throws CommandError. */
 async function listTree(directory: string): Promise<Buffer> {
   const args = [join(directory, 'tree'), '-printf', '%y %s %U %G %m %T@ %P\\0'];
   const { stdout } = await run(

@@ -5,21 +5,22 @@
  *
  * Making a file costs more than filling it, most of it in the kernel, so several threads do it, each in another directory.
  *
- * Writes what it counted: files, bytes (with holes), entries. Exits with 3 if nothing was changed, with 4 if there is more
- * than BYTES or ENTRIES; what else goes wrong is told in words. */
+ * Writes a line for each entry of the copy, ended by NUL, as find(1) does by -printf '%y %s %U %G %m %T@ %P\0'; then, after
+ * '=', what it counted: files, bytes (with holes), entries. Exits with 3 if nothing was changed, with 4 if there is more
+ * than BYTES or ENTRIES; what else goes wrong is told in words after '!'. */
 #include "holder.h"
 #include <dirent.h>
 #include <pthread.h>
 
 enum { UNCHANGED = 3, TOO_MUCH = 4, THREADS = 4, BUFFER = 256 << 10 };
 
-/* One directory: it is copied when it is taken from the queue, and gets its mode and times when all are. */
-struct directory { struct directory *next; struct stat st; char path[]; };
+/* What is left for the end: a directory's mode and times, and to list another name of a file. */
+struct entry { struct entry *next; struct stat st; char path[]; };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-/* Under the mutex: directories to be copied, those that were, and how many threads are at one. */
-static struct directory *queue, *done;
+/* Under the mutex: directories to be copied, entries that were, and how many threads are at a directory. */
+static struct entry *queue, *done;
 static int busy;
 static unsigned long long files, bytes, entries, most_bytes, most_entries;
 static int volume, target;
@@ -31,7 +32,7 @@ static void stop(void)
 {
 	int code = errno;
 	pthread_mutex_lock(&mutex);
-	printf("%s: %s", *path ? path : ".", strerror(code));
+	printf("!%s: %s", *path ? path : ".", strerror(code));
 	fflush(stdout);
 	_exit(1);
 }
@@ -47,15 +48,36 @@ static void *some(size_t size)
 /* Counts an entry; its size, if it is a file. */
 static void count(const struct stat *st)
 {
-	pthread_mutex_lock(&mutex);
-	entries++;
-	if (S_ISREG(st->st_mode)) {
-		files++;
-		bytes += st->st_size;
-	}
-	if (entries > most_entries || bytes > most_bytes)
+	size_t size = S_ISREG(st->st_mode) ? st->st_size : 0;
+	if (S_ISREG(st->st_mode))
+		__atomic_add_fetch(&files, 1, __ATOMIC_RELAXED);
+	if (__atomic_add_fetch(&entries, 1, __ATOMIC_RELAXED) > most_entries ||
+	    __atomic_add_fetch(&bytes, size, __ATOMIC_RELAXED) > most_bytes)
 		_exit(TOO_MUCH);
+}
+
+/* Puts path on a list. */
+static void put(struct entry **list, const struct stat *st)
+{
+	struct entry *entry = some(sizeof *entry + strlen(path) + 1);
+	entry->st = *st;
+	strcpy(entry->path, path);
+	pthread_mutex_lock(&mutex);
+	entry->next = *list;
+	*list = entry;
+	pthread_cond_signal(&changed);
 	pthread_mutex_unlock(&mutex);
+}
+
+/* path, as it is in the copy. */
+static void list(const struct stat *st)
+{
+	char line[PATH_MAX + 128];
+	int n = snprintf(line, sizeof line, "%c %lld %u %u %o %lld.%09ld0 %s",
+			 S_ISREG(st->st_mode) ? 'f' : S_ISDIR(st->st_mode) ? 'd' : 'l', (long long)st->st_size,
+			 st->st_uid, st->st_gid, st->st_mode & 07777u, (long long)st->st_mtim.tv_sec,
+			 st->st_mtim.tv_nsec, path);
+	fwrite(line, n + 1, 1, stdout);
 }
 
 /* Files of several names, by inode: where the first one was made. */
@@ -143,44 +165,43 @@ static void finish(int fd, const struct stat *st, mode_t made)
 	if (((st->st_uid || st->st_gid) && fchown(fd, st->st_uid, st->st_gid)) ||
 	    ((st->st_mode & 07777) != made && fchmod(fd, st->st_mode & 07777)) || futimens(fd, times))
 		stop();
+	/* A file system may keep less of a time than it was given. */
+	struct stat made_st;
+	if (fstat(fd, &made_st))
+		stop();
+	list(&made_st);
 	close(fd);
 }
 
-static void copy_file(int from, int to, const char *name, const struct stat *st)
+/* Looks a file up only once. */
+static void copy_file(int from, int to, const char *name)
 {
-	int copy = st->st_nlink > 1 ? make_or_link(to, name, st) : make_file(to, name, st->st_mode & 0777);
-	if (copy < 0)
-		return;
+	struct stat st;
 	int source = open_beneath(from, name, O_RDONLY);
-	if (source < 0)
+	if (source < 0 || fstat(source, &st))
 		stop();
-	copy_content(source, copy, st);
+	count(&st);
+	int copy = st.st_nlink > 1 ? make_or_link(to, name, &st) : make_file(to, name, st.st_mode & 0777);
+	if (copy >= 0) {
+		copy_content(source, copy, &st);
+		finish(copy, &st, st.st_mode & 0777);
+	} else
+		put(&done, &st);
 	close(source);
-	finish(copy, st, st->st_mode & 0777);
 }
 
 static void copy_symlink(int from, int to, const char *name, const struct stat *st)
 {
 	struct timespec times[] = { st->st_mtim, st->st_mtim };
+	struct stat made;
 	ssize_t n = readlinkat(from, name, buffer, PATH_MAX - 1);
 	if (n < 0)
 		stop();
 	buffer[n] = '\0';
 	if (symlinkat(buffer, to, name) || fchownat(to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) ||
-	    utimensat(to, name, times, AT_SYMLINK_NOFOLLOW))
+	    utimensat(to, name, times, AT_SYMLINK_NOFOLLOW) || fstatat(to, name, &made, AT_SYMLINK_NOFOLLOW))
 		stop();
-}
-
-static void add(const struct stat *st)
-{
-	struct directory *directory = some(sizeof *directory + strlen(path) + 1);
-	directory->st = *st;
-	strcpy(directory->path, path);
-	pthread_mutex_lock(&mutex);
-	directory->next = queue;
-	queue = directory;
-	pthread_cond_signal(&changed);
-	pthread_mutex_unlock(&mutex);
+	list(&made);
 }
 
 static int open_copy(const char *name)
@@ -203,17 +224,19 @@ static void copy_directory(const char *name)
 			continue;
 		int n = snprintf(path + length, sizeof path - length, "%s%s", length ? "/" : "", item->d_name);
 		errno = ENAMETOOLONG;
-		if (n >= (int)(sizeof path - length) || fstatat(from, item->d_name, &st, AT_SYMLINK_NOFOLLOW))
+		st.st_mode = DTTOIF(item->d_type);
+		if (n >= (int)(sizeof path - length) ||
+		    (!S_ISREG(st.st_mode) && fstatat(from, item->d_name, &st, AT_SYMLINK_NOFOLLOW)))
 			stop();
 		if (S_ISREG(st.st_mode))
-			count(&st), copy_file(from, to, item->d_name, &st);
+			copy_file(from, to, item->d_name);
 		else if (S_ISLNK(st.st_mode))
 			count(&st), copy_symlink(from, to, item->d_name, &st);
 		else if (S_ISDIR(st.st_mode)) {
 			count(&st);
 			if (mkdirat(to, item->d_name, 0700))
 				stop();
-			add(&st);
+			put(&queue, &st);
 		}
 		path[length] = '\0';
 	}
@@ -231,7 +254,7 @@ static void *work(void *unused)
 	for (;;) {
 		while (!queue && busy)
 			pthread_cond_wait(&changed, &mutex);
-		struct directory *directory = queue;
+		struct entry *directory = queue;
 		if (!directory)
 			break;
 		queue = directory->next;
@@ -270,24 +293,31 @@ int snapshot_main(int argc, char **argv)
 	most_bytes = strtoull(argv[3], NULL, 10);
 	most_entries = strtoull(argv[4], NULL, 10);
 	umask(0);
+	setvbuf(stdout, NULL, _IOFBF, 1 << 20);
 	if (is_empty(argv[0]))
 		return UNCHANGED;
 	volume = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	target = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (volume < 0 || target < 0 || fstat(volume, &st))
 		stop();
-	add(&st);
+	put(&queue, &st);
 	for (int i = 0; i < THREADS; i++)
 		if ((errno = pthread_create(&threads[i], NULL, work, NULL)))
 			stop();
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-	for (struct directory *directory = done; directory; directory = directory->next) {
-		int copy = open_copy(strcpy(path, directory->path));
-		if (copy < 0)
+	for (struct entry *entry = done; entry; entry = entry->next) {
+		strcpy(path, entry->path);
+		if (S_ISDIR(entry->st.st_mode)) {
+			int copy = open_copy(path);
+			if (copy < 0)
+				stop();
+			finish(copy, &entry->st, 0700);
+		} else if (fstatat(target, path, &st, AT_SYMLINK_NOFOLLOW))
 			stop();
-		finish(copy, &directory->st, 0700);
+		else
+			list(&st);
 	}
-	printf("%llu %llu %llu", files, bytes, entries);
+	printf("=%llu %llu %llu", files, bytes, entries);
 	return fflush(stdout) || ferror(stdout);
 }

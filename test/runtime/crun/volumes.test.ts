@@ -10,7 +10,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type Sandbox, SandboxError, type Volume } from '../../../runtime/sandbox.ts';
+import { run } from '../../../runtime/command.ts';
+import { type Sandbox, SandboxError, type Snapshot, type Volume } from '../../../runtime/sandbox.ts';
 import { ext4Limits, lab, type Lab, overlays, sh, shell, smallLimits, start, tell } from './lab.ts';
 
 const most = { bytes: 2 ** 30, entries: 10_000 };
@@ -184,6 +185,11 @@ describe('a volume', () => {
   });
 });
 
+function copied(snapshot: Snapshot): Extract<Snapshot, { kind: 'copied' }> {
+  if (snapshot.kind === 'copied') return snapshot;
+  throw new Error(`the snapshot is ${snapshot.kind}`);
+}
+
 describe('a snapshot', () => {
   test.each([
     ['tmpfs', smallLimits],
@@ -200,12 +206,18 @@ describe('a snapshot', () => {
       touch -d @1100000000 old`,
     );
     const to = target(place);
-    expect(await sandbox.snapshot('/cache', to, { bytes: 2 ** 31, entries: 100 })).toEqual({
+    const { listing, ...counts } = copied(
+      await sandbox.snapshot('/cache', to, { bytes: 2 ** 31, entries: 100 }),
+    );
+    expect(counts).toEqual({
       kind: 'copied',
       files: 6,
       bytes: 4 + 4 + 3 + 2 ** 30 + 4 + 1_000_000 + 68,
       entries: 9,
     });
+    const { stdout } = await run({ file: 'find', args: [to, '-printf', '%y %s %U %G %m %T@ %P\\0'] });
+    const lines = (text: Buffer) => text.toString().split('\0').sort();
+    expect(lines(listing)).toEqual(lines(stdout));
     expect(readdirSync(to).sort()).toEqual(['big', 'empty', 'hard', 'old', 'soft', 'sparse', 'sum']);
     const { uid, gid, mode, mtimeMs, nlink, ino } = statSync(join(to, 'old/new'));
     expect({ uid, gid, mode: mode & 0o7777, mtimeMs, nlink }).toEqual({
