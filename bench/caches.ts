@@ -73,7 +73,11 @@ async function onNewDisk(place: string, work: (disk: string) => Promise<void>): 
     await run({ file: 'truncate', args: ['--size', '6G', image] });
     await run({ file: 'mkfs.ext4', args: ['-q', '-F', image] });
     await run({ file: 'mount', args: ['-o', 'loop', image, disk] });
-    await work(disk).finally(() => run({ file: 'umount', args: [disk] }));
+    try {
+      await work(disk);
+    } finally {
+      await run({ file: 'umount', args: [disk] });
+    }
   } finally {
     await run({ file: 'umount', args: [memory] });
   }
