@@ -18,6 +18,7 @@ const { json, rounds } = new Command('bench:network')
   .opts<{ json?: boolean; rounds: number }>();
 
 const plainly = 'plain veth, no sandbox';
+const routed = 'router with NAT, no sandbox';
 const stop = new AbortController();
 process.once('SIGINT', () => stop.abort(new Error('stopped')));
 const directory = mkdtempSync('/var/tmp/cofferdam-bench-network-');
@@ -32,10 +33,41 @@ try {
   rmSync(directory, { recursive: true, force: true });
 }
 
-/** The build's way leads over the machine, that of its peer straight to the same servers. */
+/**
+ * The build's way leads over the machine. Of its peers, one's leads straight to the same servers; the other's over a machine
+ * that does for it what any must whose builds have no public addresses, and no more.
+ */
 async function measure(world: World): Promise<Row[]> {
   const plain = await namespace();
+  const client = await namespace();
+  const router = await namespace();
   const onPlain = inside(plain.pid);
+  const onClient = inside(client.pid);
+  await onClient(
+    'sh',
+    '-euc',
+    `ip link set lo up; ip link add eth0 type veth peer name client netns ${router.pid}`,
+  );
+  await inside(router.pid)(
+    'sh',
+    '-euc',
+    `
+    echo 1 >/proc/sys/net/ipv4/ip_forward
+    ip address add 198.51.100.1/24 dev client
+    ip link set client up
+    ip link add wan type veth peer name router netns ${world.internet}
+    ip address add 192.0.3.2/24 dev wan
+    ip link set wan up
+    ip route add default via 192.0.3.1
+    nft 'add table ip nat; add chain ip nat leave { type nat hook postrouting priority srcnat; oifname wan masquerade; }'
+    `,
+  );
+  await onClient(
+    'sh',
+    '-euc',
+    'ip address add 198.51.100.2/24 dev eth0; ip link set eth0 up; ip route add default via 198.51.100.1',
+  );
+  await world.inInternet('sh', '-euc', 'ip address add 192.0.3.1/24 dev router; ip link set router up');
   await onPlain(
     'sh',
     '-euc',
@@ -57,17 +89,19 @@ async function measure(world: World): Promise<Row[]> {
     if (code !== 0) throw new Error(error ?? output);
     return output;
   };
-  const client = join(import.meta.dirname, '../test/runtime/crun/network/client/connect.ts');
+  const connect = join(import.meta.dirname, '../test/runtime/crun/network/client/connect.ts');
   /** Microseconds to an event, in the build and outside. */
   const connecting = (event: string, port: string) =>
     takeTurns(stop.signal, rounds, [
       async () => Number(await build('./node', 'connect.ts', publicly.ipv4, port, '2000', event)),
-      async () => Number(await onPlain(process.execPath, client, '192.0.2.1', port, '2000', event)),
+      async () => Number(await onPlain(process.execPath, connect, '192.0.2.1', port, '2000', event)),
+      async () => Number(await onClient(process.execPath, connect, publicly.ipv4, port, '2000', event)),
     ]);
   try {
-    const [ours = [], peer = []] = await takeTurns(stop.signal, rounds, [
+    const [ours = [], peer = [], natted = []] = await takeTurns(stop.signal, rounds, [
       async () => speed(await build('env', 'LD_LIBRARY_PATH=.', './iperf3', ...transfer(publicly.ipv4))),
       async () => speed(await onPlain('iperf3', ...transfer('192.0.2.1'))),
+      async () => speed(await onClient('iperf3', ...transfer(publicly.ipv4))),
     ]);
     const connects = await connecting('connect', '80');
     const answers = await connecting('data', '22');
@@ -77,13 +111,16 @@ async function measure(world: World): Promise<Row[]> {
         unit: 'MB/s',
         better: 'more',
         samples: ours,
-        peers: [{ name: plainly, samples: peer, target: { kind: 'gain', limit: 0.95 } }],
+        peers: [
+          { name: plainly, samples: peer, target: { kind: 'gain', limit: 0.95 } },
+          { name: routed, samples: natted },
+        ],
       },
       setUp('TCP handshake', connects),
       setUp('TCP connection until the first byte of the server', answers),
     ];
   } finally {
-    for (const { child } of [{ child: server }, plain]) child.kill('SIGKILL');
+    for (const { child } of [{ child: server }, plain, client, router]) child.kill('SIGKILL');
   }
 }
 
@@ -96,8 +133,12 @@ function speed(report: string): number {
   return end.sum_received.bits_per_second / 8e6;
 }
 
-function setUp(what: string, [samples = [], peer = []]: readonly number[][]): Row {
-  const peers = [{ name: plainly, samples: peer, target: { kind: 'cost', limit: 1.1 } }] as const;
+function setUp(what: string, [samples = [], peer = [], natted = []]: readonly number[][]): Row {
+  const target = { kind: 'cost', limit: 1.1 } as const;
+  const peers = [
+    { name: plainly, samples: peer, target },
+    { name: routed, samples: natted, target },
+  ];
   return { what, unit: 'µs', better: 'less', samples, peers };
 }
 
