@@ -40,19 +40,23 @@ return reply
 `);
 
 /**
- * Leaves of an ended build what lists show, once storage has the rest. ARGV: id, record, spec ('': leave it out),
- * `archived` or `cut`. 0: the build is not ended, or was shortened before.
+ * Leaves of an ended build what lists show, once storage has the rest, and its commit as long as a forge is to be told of
+ * it. ARGV: id, record, spec ('': leave it out), `archived` or `cut`. 0: the build is not ended, or was shortened before.
  */
 export const shortenScript = createScript(`
 local P, id = KEYS[1], ARGV[1]
 local key = P .. 'b:' .. id
 redis.call('ZREM', P .. 'unarchived', id)
 if redis.call('HGET', key, 'at') ~= 'ended' then return 0 end
-local status, attempt, unreported = unpack(redis.call('HMGET', key, 'status', 'attempt', 'unreported'))
+local status, attempt, unreported, commit =
+  unpack(redis.call('HMGET', key, 'status', 'attempt', 'unreported', 'commit'))
 redis.call('DEL', key)
 redis.call('HSET', key, 'status', status, 'attempt', attempt or '0', 'record', ARGV[2], 'at', ARGV[4])
 if ARGV[3] ~= '' then redis.call('HSET', key, 'spec', ARGV[3]) end
 if unreported then redis.call('HSET', key, 'unreported', unreported) end
+if commit and redis.call('HGET', P .. 'report:' .. commit, 'build') == id then
+  redis.call('HSET', key, 'commit', commit)
+end
 return 1
 `);
 

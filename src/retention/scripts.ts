@@ -4,12 +4,19 @@ import { createScript } from '../redis/script.ts';
 import type { RedisHandle } from '../redis.ts';
 import { uploadKey } from '../uploads.ts';
 
-/** ARGV: id, project, branch index ('': none), place in storage. 0: it is not in the archive (yet). */
+/**
+ * ARGV: id, project, branch index ('': none), place in storage. 0: it is not in the archive (yet). What its forge was not
+ * told goes too, unless another build speaks for the commit by now; who tells it at this moment finds its lease gone.
+ */
 const buildScript = createScript(`
 local P, id = KEYS[1], ARGV[1]
-local at, status = unpack(redis.call('HMGET', P .. 'b:' .. id, 'at', 'status'))
+local at, status, commit = unpack(redis.call('HMGET', P .. 'b:' .. id, 'at', 'status', 'commit'))
 if at ~= 'archived' and at ~= 'cut' then return 0 end
 redis.call('SADD', P .. 'removing', ARGV[4])
+if commit and redis.call('HGET', P .. 'report:' .. commit, 'build') == id then
+  redis.call('DEL', P .. 'report:' .. commit)
+  redis.call('ZREM', P .. 'reports', commit)
+end
 redis.call('DEL', P .. 'b:' .. id)
 redis.call('ZREM', P .. 'i:all', id)
 redis.call('ZREM', P .. 'i:s:' .. status, id)

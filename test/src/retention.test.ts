@@ -6,7 +6,7 @@ import type { Keep } from '../../src/retention.ts';
 import { openRetention } from '../../src/retention.ts';
 import { openRecords } from '../../src/records.ts';
 import type { RedisHandle } from '../../src/redis.ts';
-import type { BuildSource } from '../../src/spec.ts';
+import type { BuildSource, BuildSpec } from '../../src/spec.ts';
 import { touchUpload, uploadKey } from '../../src/uploads.ts';
 import { useRedis } from '../redis.ts';
 import { createRandom } from './queue/random.ts';
@@ -32,10 +32,15 @@ async function open() {
     };
   };
   /** A build that ended so many days ago, with a log and an artifact. */
-  const ended = async (id: string, daysAgo: number, source: BuildSource = { kind: 'none' }) => {
+  const ended = async (
+    id: string,
+    daysAgo: number,
+    source: BuildSource = { kind: 'none' },
+    wanted: Partial<BuildSpec> = {},
+  ) => {
     const { storage, queue, records } = service;
     const finishedAt = new Date(Date.now() - daysAgo * day).toISOString();
-    const spec = makeSpec({ id, source, environment: { FINISHED: finishedAt } });
+    const spec = makeSpec({ id, source, environment: { FINISHED: finishedAt }, ...wanted });
     const consumer = service.consume({}, async (claim) => {
       await storage.put(`builds/${id}/attempts/1/log`, Buffer.from('log'));
       await storage.put(`builds/${id}/attempts/1/artifacts/a/b`, Buffer.from('artifact'));
@@ -75,6 +80,38 @@ describe('a build that ended before the time for which builds are kept', () => {
     expect(await everything(handle)).not.toContain(old);
     expect(readdirSync(join(directory, 'builds'))).toEqual([young]);
     expect(readdirSync(join(directory, 'builds', young, 'attempts/1'))).toEqual(['artifacts', 'log']);
+  });
+
+  describe('and of which its forge was not told', () => {
+    const commitOf = (sha: string) =>
+      ({ kind: 'git', url: 'https://forge.example/x', repository: 'o/r', repo: 'o/r', sha }) as const;
+    const asked = { report: 'commit-status' } as const;
+    const reportsOf = ({ client, prefix }: RedisHandle) =>
+      Promise.all([client.keys(`${prefix}report:*`), client.zrange(`${prefix}reports`, 0, -1)]);
+
+    test('leaves no note of that, and who tells it meanwhile makes none', async () => {
+      const { ended, sweeper, handle, queue } = await open();
+      const old = await ended(idOf(100), 91, commitOf('a'.repeat(40)), asked);
+      const [report, ...others] = await queue.reports.take(9, 60_000);
+      expect([report?.build, others]).toEqual([old, []]);
+      await sweeper({ buildsMs: 90 * day })();
+      expect(await reportsOf(handle)).toEqual([[], []]);
+      expect(report && (await queue.reports.settle(report, { kind: 'failed', afterMs: 1 }, true))).toBe(
+        false,
+      );
+      expect(await reportsOf(handle)).toEqual([[], []]);
+      expect(await everything(handle)).not.toContain(old);
+    });
+
+    test('leaves the note of a newer build of the same commit', async () => {
+      const { ended, sweeper, handle, queue } = await open();
+      await ended(idOf(100), 91, commitOf('b'.repeat(40)), asked);
+      const young = await ended(idOf(99), 89, commitOf('b'.repeat(40)), asked);
+      expect(await sweeper({ buildsMs: 90 * day })()).toEqual({ builds: 1, uploads: 0 });
+      const [keys, commits] = await reportsOf(handle);
+      expect([keys.length, commits.length]).toEqual([1, 1]);
+      expect((await queue.reports.take(9, 60_000)).map(({ build }) => build)).toEqual([young]);
+    });
   });
 
   test('stays when nothing says that builds are ever removed', async () => {
