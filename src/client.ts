@@ -54,6 +54,7 @@ export interface Client {
   createToken(token: {
     readonly name: string;
     readonly scopes: readonly Scope[];
+    readonly projects?: readonly string[];
   }): Promise<Token & { readonly secret: string }>;
   tokens(): Promise<readonly Token[]>;
   revokeToken(id: string): Promise<void>;

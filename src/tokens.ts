@@ -12,6 +12,8 @@ export interface Token {
   readonly id: string;
   readonly name: string;
   readonly scopes: readonly Scope[];
+  /** Builds of these alone: names, or `owner/*` for all that begin so; undefined: the whole service. */
+  readonly projects?: readonly string[];
   /** ISO 8601. */
   readonly createdAt: string;
 }
@@ -21,6 +23,7 @@ export interface Tokens {
   create(token: {
     readonly name: string;
     readonly scopes: readonly Scope[];
+    readonly projects?: readonly string[];
     readonly secret?: string;
   }): Promise<{ token: Token; secret: string }>;
   /** Whose secret it is. Looked up by its hash, so that the time it takes says nothing about the secret. */
@@ -29,6 +32,18 @@ export interface Tokens {
   list(): Promise<Token[]>;
   /** False: there was no such token. */
   revoke(id: string): Promise<boolean>;
+}
+
+/** Whether a token is good for a project. Like names of repositories, these differ by more than upper and lower case. */
+export function isFor({ projects }: Token, project: string): boolean {
+  const wanted = project.toLowerCase();
+  return (
+    projects === undefined ||
+    projects.some((each) => {
+      const name = each.toLowerCase();
+      return name.endsWith('/*') ? wanted.startsWith(name.slice(0, -1)) : wanted === name;
+    })
+  );
 }
 
 /** 256 random bits. */
@@ -42,8 +57,9 @@ export function openTokens({ client, prefix }: RedisHandle): Tokens {
   const all = async (): Promise<[hash: string, token: Token][]> =>
     Object.entries(await client.hgetall(key)).map(([hash, text]) => [hash, parseOwn<Token>(text)]);
   return {
-    create: async ({ name, scopes, secret = newSecret() }) => {
-      const token: Token = { id: ulid(), name, scopes, createdAt: new Date().toISOString() };
+    create: async ({ name, scopes, projects, secret = newSecret() }) => {
+      const createdAt = new Date().toISOString();
+      const token: Token = { id: ulid(), name, scopes, ...(projects && { projects }), createdAt };
       const hash = hashOf(secret);
       // A secret that is known already keeps its token.
       await client.hsetnx(key, hash, JSON.stringify(token));

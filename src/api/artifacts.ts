@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { Type } from 'typebox';
+import { tokenOf } from './auth.ts';
 import { BuildPath, isFresh, knownBuild } from './builds.ts';
 import { Problem } from './problem.ts';
 import { parseRange } from './range.ts';
@@ -20,7 +21,7 @@ export function artifacts(app: App, context: Context): void {
   app.get(
     '/v1/builds/:id/artifacts',
     {
-      config: { access: 'read' },
+      config: { access: 'read', limited: 'by-project' },
       schema: {
         operationId: 'listArtifacts',
         summary: 'List the artifacts of a build',
@@ -29,8 +30,8 @@ export function artifacts(app: App, context: Context): void {
         response: { 200: named(ArtifactList) },
       },
     },
-    async ({ params }) => {
-      const { record } = await knownBuild(context, params.id);
+    async ({ params, token }) => {
+      const { record } = await knownBuild(context, params.id, tokenOf({ token }));
       return { artifacts: [...record.artifacts] };
     },
   );
@@ -38,7 +39,7 @@ export function artifacts(app: App, context: Context): void {
   app.get(
     '/v1/builds/:id/artifacts/*',
     {
-      config: { access: 'read' },
+      config: { access: 'read', limited: 'by-project' },
       schema: {
         operationId: 'getArtifact',
         summary: 'Download an artifact, or a range of it',
@@ -53,7 +54,7 @@ export function artifacts(app: App, context: Context): void {
     },
     async (request, reply) => {
       const { id, '*': path } = request.params;
-      const { record } = await knownBuild(context, id);
+      const { record } = await knownBuild(context, id, tokenOf(request));
       // The path of the request is only ever compared, never resolved.
       const artifact = record.artifacts.find((each) => each.path === path);
       if (!artifact || !record.storage) throw new Problem(404, `the build has no artifact '${path}'`);

@@ -7,6 +7,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a token must be allowed to do; `none`: the route needs no token. Every route names one. */
     access?: Scope | 'none';
+    /** Its handler asks what projects the token is good for; other routes refuse tokens that are not for all. */
+    limited?: 'by-project';
   }
   interface FastifyRequest {
     /** Whose request it is; on routes with access `none` nobody's. */
@@ -34,7 +36,7 @@ export function requireTokens(app: FastifyInstance, { tokens, reach, countStrang
     if (!config?.access) throw new TypeError(`${String(method)} ${url}: config.access is missing`);
   });
   app.addHook('onRequest', async (request) => {
-    const { access } = request.routeOptions.config;
+    const { access, limited } = request.routeOptions.config;
     if (request.is404 || access === undefined || access === 'none') return;
     const secret = bearer(request);
     const token = secret === undefined ? undefined : await reach(() => tokens.verify(secret));
@@ -54,12 +56,18 @@ export function requireTokens(app: FastifyInstance, { tokens, reach, countStrang
         headers: { 'www-authenticate': `${challenge}, error="insufficient_scope", scope="${access}"` },
       });
     }
+    if (token.projects && limited === undefined) throw outside(token, 'this is of the whole service');
     request.token = token;
   });
 }
 
+/** A token that is for some projects was used for something else. */
+export function outside({ projects = [] }: Token, what: string): Problem {
+  return new Problem(403, `the token is for ${projects.join(', ')} alone; ${what}`);
+}
+
 /** The token's owner, on a route that needs one. */
-export function tokenOf({ token }: FastifyRequest): Token {
+export function tokenOf({ token }: Pick<FastifyRequest, 'token'>): Token {
   if (!token) throw new TypeError('a route with access none has no token');
   return token;
 }

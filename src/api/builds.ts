@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Type } from 'typebox';
-import { tokenOf } from './auth.ts';
+import { isFor, type Token } from '../tokens.ts';
+import { outside, tokenOf } from './auth.ts';
 import { Problem, problemResponse } from './problem.ts';
 import { Build, publicRecord, Status } from './record.ts';
 import { named } from './schema.ts';
@@ -33,8 +34,8 @@ const ListQuery = Type.Object(
   { additionalProperties: false },
 );
 
-const read = { config: { access: 'read' } } as const;
-const submit = { config: { access: 'submit' } } as const;
+const read = { config: { access: 'read', limited: 'by-project' } } as const;
+const submit = { config: { access: 'submit', limited: 'by-project' } } as const;
 
 /** `/v1/builds`: lists, single builds, cancel, approve and retry. Making one is in submit.ts. */
 export function builds(app: App, { records, queue, reach }: Context): void {
@@ -51,7 +52,8 @@ export function builds(app: App, { records, queue, reach }: Context): void {
       },
     },
     async (request, reply) => {
-      const { limit = 25, cursor, ...filter } = request.query;
+      const { limit = 25, cursor, ...asked } = request.query;
+      const filter = listedBy(tokenOf(request), asked);
       if (filter.branch !== undefined && filter.project === undefined) {
         throw new Problem(400, 'a branch is one of a project', {
           places: [{ parameter: 'project', detail: 'is missing' }],
@@ -81,7 +83,7 @@ export function builds(app: App, { records, queue, reach }: Context): void {
       },
     },
     async (request, reply) => {
-      const { record } = await knownBuild({ records, reach }, request.params.id);
+      const { record } = await knownBuild({ records, reach }, request.params.id, tokenOf(request));
       const waiting = record.status === 'queued' ? await reach(() => queue.why(record.id)) : undefined;
       const build = { ...publicRecord(record), ...(waiting !== undefined && { waiting }) };
       const etag = `"${createHash('sha256').update(JSON.stringify(build)).digest('base64url')}"`;
@@ -108,9 +110,9 @@ export function builds(app: App, { records, queue, reach }: Context): void {
     },
     async (request, reply) => {
       const { id } = request.params;
-      await knownBuild({ records, reach }, id);
+      await knownBuild({ records, reach }, id, tokenOf(request));
       const outcome = await reach(() => queue.cancel(id));
-      const { record } = await knownBuild({ records, reach }, id);
+      const { record } = await knownBuild({ records, reach }, id, tokenOf(request));
       return reply.code(outcome === 'canceling' ? 202 : 200).send(publicRecord(record));
     },
   );
@@ -129,9 +131,9 @@ export function builds(app: App, { records, queue, reach }: Context): void {
     },
     async (request, reply) => {
       const { id } = request.params;
-      await knownBuild({ records, reach }, id);
+      await knownBuild({ records, reach }, id, tokenOf(request));
       await reach(() => queue.approve(id, tokenOf(request).name));
-      const { record } = await knownBuild({ records, reach }, id);
+      const { record } = await knownBuild({ records, reach }, id, tokenOf(request));
       return reply.send(publicRecord(record));
     },
   );
@@ -150,19 +152,33 @@ export function builds(app: App, { records, queue, reach }: Context): void {
     },
     async (request, reply) => {
       const { id } = request.params;
-      await knownBuild({ records, reach }, id);
+      await knownBuild({ records, reach }, id, tokenOf(request));
       const record = await reach(() => queue.retry(id, tokenOf(request).id));
       return reply.code(202).header('location', `/v1/builds/${record.id}`).send(publicRecord(record));
     },
   );
 }
 
-/** A build by its id. Throws Problem (404). */
-export async function knownBuild({ records, reach }: Pick<Context, 'records' | 'reach'>, id: string) {
+/** The filter of a list, as far as the token goes. Throws Problem (403). */
+function listedBy<F extends { project?: string }>(token: Token, asked: F): F {
+  const [only, ...others] = token.projects ?? [];
+  if (only === undefined) return asked;
+  const project = asked.project ?? (others.length === 0 && !only.endsWith('/*') ? only : undefined);
+  if (project === undefined) throw outside(token, 'name one of them: ?project=');
+  if (!isFor(token, project)) throw outside(token, `${JSON.stringify(project)} is none of them`);
+  return { ...asked, project };
+}
+
+/** A build by its id, when the token is for its project. Throws Problem (404): of others it does not say that they are. */
+export async function knownBuild(
+  { records, reach }: Pick<Context, 'records' | 'reach'>,
+  id: string,
+  token: Token,
+) {
   const unknown = new Problem(404, `no build has the id '${id.slice(0, 100)}'`);
   if (!/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/.test(id)) throw unknown;
   const stored = await reach(() => records.get(id));
-  if (!stored) throw unknown;
+  if (!stored || !isFor(token, stored.spec.project)) throw unknown;
   return stored;
 }
 

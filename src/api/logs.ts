@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { Type } from 'typebox';
 import type { LogPosition } from '../logs.ts';
+import { tokenOf } from './auth.ts';
 import { BuildPath, knownBuild } from './builds.ts';
 import { type LogFormat, parseEventId } from './entry.ts';
 import { BuildEvent } from './events.ts';
@@ -51,7 +52,7 @@ export function logs(app: App, context: Context): void {
   app.get(
     '/v1/builds/:id/logs',
     {
-      config: { access: 'read' },
+      config: { access: 'read', limited: 'by-project' },
       exposeHeadRoute: false,
       schema: {
         operationId: 'getLog',
@@ -86,7 +87,7 @@ export function logs(app: App, context: Context): void {
       if (type === undefined || format === undefined) {
         throw new Problem(406, `the log comes as ${Object.keys(formats).join(', ')}`);
       }
-      const build = await knownBuild(context, request.params.id);
+      const build = await knownBuild(context, request.params.id, tokenOf(request));
       reply.type(type === 'text/event-stream' ? type : `${type}; charset=utf-8`).headers({
         'cache-control': 'no-store',
         'x-content-type-options': 'nosniff',

@@ -4,8 +4,8 @@ import { type Static, Type } from 'typebox';
 import { monotonicFactory } from 'ulid';
 import type { Repository } from '../repositories.ts';
 import type { BuildSource, BuildSpec } from '../spec.ts';
-import type { Token } from '../tokens.ts';
-import { tokenOf } from './auth.ts';
+import { isFor, type Token } from '../tokens.ts';
+import { outside, tokenOf } from './auth.ts';
 import { findGitSource } from './git-source.ts';
 import { Problem, problemResponse } from './problem.ts';
 import { Build, publicRecord } from './record.ts';
@@ -36,7 +36,7 @@ export function submit(app: App, context: Context): void {
   app.post(
     '/v1/builds',
     {
-      config: { access: 'submit' },
+      config: { access: 'submit', limited: 'by-project' },
       schema: {
         operationId: 'submitBuild',
         summary: 'Submit a build: of a commit, of an upload, of the tar in the body, or without a source',
@@ -122,11 +122,16 @@ function projectOf(source: BuildSource): string {
 }
 
 function specOf({ submission, source, repository }: Asked, token: Token): BuildSpec {
-  const { project, workflow, group, notBefore } = submission;
+  const { workflow, group, notBefore } = submission;
+  const project = submission.project ?? projectOf(source);
+  // A build has the secrets and credentials of the repository, or of what its project is named for.
+  for (const name of [project, repository?.name ?? project]) {
+    if (!isFor(token, name)) throw outside(token, `${JSON.stringify(name)} is none of them`);
+  }
   const { priority, environment, labels } = repository?.defaults ?? {};
   return {
     id: nextId(),
-    project: project ?? projectOf(source),
+    project,
     source,
     environment: { ...environment, ...submission.environment },
     priority: submission.priority ?? priority ?? 5,

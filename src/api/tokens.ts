@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import type { Token as Kept } from '../tokens.ts';
 import { tokenOf } from './auth.ts';
 import { Problem } from './problem.ts';
 import { named } from './schema.ts';
@@ -7,6 +8,13 @@ import type { App, Context } from './service.ts';
 const Scope = Type.Enum(['read', 'submit', 'admin'] as const, {
   type: 'string',
   description: '`admin` may do everything.',
+});
+
+const projects = Type.Array(Type.String({ minLength: 1, maxLength: 200, pattern: '^[^\\p{Cc}*]+(/\\*)?$' }), {
+  minItems: 1,
+  maxItems: 100,
+  uniqueItems: true,
+  description: 'It is for builds of these alone: names, or `owner/*`. Default: it is for the whole service.',
 });
 
 const TokenRequest = Type.Object(
@@ -18,6 +26,7 @@ const TokenRequest = Type.Object(
       description: 'Whose it is, or what it is for.',
     }),
     scopes: Type.Array(Scope, { minItems: 1, uniqueItems: true }),
+    projects: Type.Optional(projects),
   },
   { $id: 'TokenRequest', additionalProperties: false },
 );
@@ -26,6 +35,7 @@ const token = {
   id: Type.String(),
   name: Type.String(),
   scopes: Type.Array(Scope),
+  projects: Type.Optional(projects),
   createdAt: Type.String({ format: 'date-time' }),
 };
 
@@ -57,9 +67,14 @@ export function tokens(app: App, { tokens: store, reach }: Context): void {
       },
     },
     async (request, reply) => {
-      const { token: made, secret } = await reach(() => store.create(request.body));
+      const { body } = request;
+      if (body.projects && body.scopes.includes('admin')) {
+        const places = [{ pointer: '#/projects', detail: 'excludes the scope admin' }];
+        throw new Problem(400, 'an admin token is for the whole service', { places });
+      }
+      const { token: made, secret } = await reach(() => store.create(body));
       reply.code(201).header('cache-control', 'no-store').header('location', `/v1/tokens/${made.id}`);
-      return reply.send({ ...made, scopes: [...made.scopes], secret });
+      return reply.send({ ...shown(made), secret });
     },
   );
 
@@ -76,7 +91,7 @@ export function tokens(app: App, { tokens: store, reach }: Context): void {
     },
     async () => {
       const all = await reach(() => store.list());
-      return { tokens: all.map((each) => ({ ...each, scopes: [...each.scopes] })) };
+      return { tokens: all.map(shown) };
     },
   );
 
@@ -103,3 +118,9 @@ export function tokens(app: App, { tokens: store, reach }: Context): void {
     },
   );
 }
+
+const shown = ({ scopes, projects: only, ...rest }: Kept) => ({
+  ...rest,
+  scopes: [...scopes],
+  ...(only && { projects: [...only] }),
+});

@@ -40,7 +40,7 @@ export function uploads(app: App, context: Context): void {
   app.get(
     '/v1/uploads/:digest',
     {
-      config: { access: 'submit' },
+      config: { access: 'submit', limited: 'by-project' },
       schema: {
         operationId: 'getUpload',
         summary: 'Ask whether a tar is there already; HEAD is enough',
@@ -59,7 +59,7 @@ export function uploads(app: App, context: Context): void {
   app.put(
     '/v1/uploads/:digest',
     {
-      config: { access: 'submit' },
+      config: { access: 'submit', limited: 'by-project' },
       schema: {
         operationId: 'putUpload',
         summary: 'Upload the tar of a working tree',

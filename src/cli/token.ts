@@ -23,6 +23,7 @@ export function command(): Command {
         .choices(scopes)
         .default(['read', 'submit'], 'read submit'),
     )
+    .option('-p, --project <name...>', 'for builds of these alone; owner/* for all of an owner')
     .option('--json', 'print one JSON document')
     .action(create);
   token.command('ls').description('list the tokens').option('--json', 'print one JSON document').action(list);
@@ -37,21 +38,26 @@ export function command(): Command {
   return token;
 }
 
-async function create(name: string, { scope, json }: Json & { readonly scope: Scope[] }): Promise<void> {
-  const token = await withService((client) => client.createToken({ name, scopes: scope }));
+async function create(
+  name: string,
+  { scope, project, json }: Json & { readonly scope: Scope[]; readonly project?: string[] },
+): Promise<void> {
+  const wanted = { name, scopes: scope, ...(project && { projects: project }) };
+  const token = await withService((client) => client.createToken(wanted));
   process.stdout.write(json ? `${JSON.stringify(token)}\n` : `${token.secret}\n`);
   process.stderr.write(`cofferdam token revoke ${token.id} makes it useless\n`);
 }
 
 async function list({ json }: Json): Promise<void> {
   const tokens = await withService((client) => client.tokens());
-  const rows = tokens.map(({ id, name, scopes: may, createdAt }) => [
+  const rows = tokens.map(({ id, name, scopes: may, projects, createdAt }) => [
     id,
     plain(name),
     may.join(' '),
+    plain(projects?.join(' ') ?? 'all'),
     second(createdAt),
   ]);
   process.stdout.write(
-    json ? `${JSON.stringify(tokens)}\n` : table(['ID', 'NAME', 'SCOPES', 'CREATED'], rows),
+    json ? `${JSON.stringify(tokens)}\n` : table(['ID', 'NAME', 'SCOPES', 'PROJECTS', 'CREATED'], rows),
   );
 }
