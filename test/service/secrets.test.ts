@@ -1,17 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ulid } from 'ulid';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { run } from '../../runtime/command.ts';
-import type { BuildSpec } from '../../src/spec.ts';
-import { openQueue } from '../../src/queue.ts';
-import { openRecords } from '../../src/records.ts';
-import { connectRedis } from '../../src/redis.ts';
-import { openStorage } from '../../src/storage/storage.ts';
-import { redisUrlOf } from '../../src/up/place.ts';
-import { loadConfig } from '../../src/config.ts';
-import { createSite, type Site, until } from './site.ts';
+import { hookBuild } from './hook-build.ts';
+import { createSite, type Site } from './site.ts';
 
 let site: Site;
 const canary = `canary${randomBytes(16).toString('hex')}`;
@@ -42,35 +35,7 @@ steps:
       - 'cat /run/secrets/token || echo no file'
 `;
 
-/** What a build of team/app comes to that a queue accepted, as the API and its log show it. */
-async function build(trust: BuildSpec['trust'], text = workflow) {
-  const config = loadConfig({ COFFERDAM_DATA: site.dataDir });
-  const redis = await connectRedis({ url: redisUrlOf(config), prefix: config.redisPrefix });
-  const records = openRecords(redis, openStorage(config.store));
-  const queue = openQueue(redis, records);
-  const spec: BuildSpec = {
-    id: ulid(),
-    project: 'team/app',
-    source: { kind: 'none' },
-    workflow: text,
-    environment: { MINE: 'of whoever asked' },
-    priority: 5,
-    labels: {},
-    requestedBy: 'hook:team/app',
-    trigger: { kind: 'push', branch: 'main' },
-    trust,
-  };
-  await queue.submit(spec);
-  const shown = await until('an end', async () => {
-    const found = await site.show(spec.id);
-    return found.finishedAt === undefined ? undefined : found;
-  });
-  await queue.close();
-  records.close();
-  await redis.close();
-  const { stdout: log } = await site.command('logs', spec.id, '--raw');
-  return { shown, log };
-}
+const build = (trust: 'trusted' | 'untrusted', text = workflow) => hookBuild(site, trust, text);
 
 /** Files of the service that hold a text; not the disks of builds, which are large and have no name while one runs. */
 async function filesWith(text: string): Promise<string[]> {
