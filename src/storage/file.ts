@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, opendir, readdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { type FileHandle, open, opendir, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { checkKey, checkPrefix } from './key.ts';
 import { StorageMissing } from './missing.ts';
+import { createPlacing, makeDirectory } from './placing.ts';
 import type { Storage } from './storage.ts';
 
 /** What a killed process left unfinished is removed after this long. */
@@ -12,6 +13,7 @@ const abandonedMs = 24 * 60 * 60 * 1000;
 /** Files below `root`, which is made when the first is put. */
 export function openFileStorage(root: string): Storage {
   const unfinished = join(root, '.tmp');
+  const place = createPlacing();
   let swept: Promise<void> | undefined;
 
   const pathOf = (key: string) => {
@@ -88,25 +90,8 @@ async function write(path: string, body: Buffer | AsyncIterable<Buffer>): Promis
   }
 }
 
-async function place(temporary: string, target: string): Promise<void> {
-  const directory = dirname(target);
-  try {
-    await rename(temporary, target);
-  } catch (error) {
-    if (!isCode(error, 'ENOENT')) throw error;
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    await rename(temporary, target);
-  }
-  const entry = await open(directory, 'r');
-  try {
-    await entry.sync();
-  } finally {
-    await entry.close();
-  }
-}
-
 async function sweep(unfinished: string): Promise<void> {
-  await mkdir(unfinished, { recursive: true, mode: 0o700 });
+  await makeDirectory(unfinished);
   for (const name of await readdir(unfinished)) {
     const path = join(unfinished, name);
     const age = await stat(path).then(
