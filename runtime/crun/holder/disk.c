@@ -95,13 +95,14 @@ void mount_disk(const struct plan *plan)
 		mount_ext4(plan->template);
 }
 
-void disk_state(uint64_t *used, uint64_t *free_bytes, uint64_t *free_inodes)
+struct disk_state disk_state(void)
 {
+	static uint64_t peak;
 	struct statvfs st;
-	*used = *free_bytes = *free_inodes = 0;
 	if (statvfs("disk", &st))
-		return;
-	*used = (uint64_t)(st.f_blocks - st.f_bfree) * st.f_frsize;
-	*free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
-	*free_inodes = st.f_favail;
+		return (struct disk_state){ .peak = peak };
+	uint64_t used = (uint64_t)(st.f_blocks - st.f_bfree) * st.f_frsize;
+	if (used > peak)
+		peak = used;
+	return (struct disk_state){ peak, (uint64_t)st.f_bavail * st.f_frsize, st.f_favail };
 }

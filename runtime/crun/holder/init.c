@@ -16,78 +16,18 @@ enum { CONTROL = 3, MAX_ORDER = 64 << 20, MAX_COMMANDS = 1024 };
 
 static struct { pid_t pid; uint32_t id; } commands[MAX_COMMANDS];
 
-static void read_all(void *data, size_t size)
-{
-	char *at = data;
-	while (size > 0) {
-		ssize_t n = read(CONTROL, at, size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			_exit(0);
-		at += n;
-		size -= n;
-	}
-}
-
 static void complain(int code, const char *what)
 {
 	dprintf(2, "cofferdam: %s: %s\n", what, errno == ENOENT ? "not found" : strerror(errno));
 	_exit(code);
 }
 
-/* The image's: it may be a FIFO, or lead to a device. */
-static FILE *open_regular(const char *file)
-{
-	struct stat st;
-	int fd = open(file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	return fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) ? NULL : fdopen(fd, "r");
-}
-
-/* Field `want` (from 0) of the line of /etc/passwd or /etc/group whose first field is name; NULL if none. */
-static char *look_up(const char *file, const char *name, int want)
-{
-	static char line[4096];
-	FILE *f = open_regular(file);
-	char *found = NULL;
-	while (f && !found && fgets(line, sizeof line, f)) {
-		char *rest = line, *field = strsep(&rest, ":\n");
-		if (strcmp(field, name))
-			continue;
-		for (int i = 0; i < want && rest; i++)
-			field = strsep(&rest, ":\n");
-		found = field;
-	}
-	if (f)
-		fclose(f);
-	return found;
-}
-
-static long id_of(const char *text)
-{
-	char *end;
-	long id = text && *text ? strtol(text, &end, 10) : -1;
-	return id < 0 || id >= IDS || *end ? -1 : id;
-}
-
-/* As USER of an image: name, uid, name:group, uid:gid. Numbers need no entry. */
 static void become(char *user)
 {
-	char *group = strchr(user, ':');
-	if (group)
-		*group++ = '\0';
-	long uid = id_of(user);
-	if (uid < 0)
-		uid = id_of(look_up("/etc/passwd", user, 2));
-	long gid = 0;
-	if (group) {
-		gid = id_of(group);
-		if (gid < 0)
-			gid = id_of(look_up("/etc/group", group, 2));
-	} else if (id_of(user) < 0)
-		gid = id_of(look_up("/etc/passwd", user, 3));
+	uid_t uid;
+	gid_t gid;
 	errno = ENOENT;
-	if (uid < 0 || gid < 0)
+	if (find_user(user, &uid, &gid))
 		complain(126, "the image's user");
 	if (setgroups(0, NULL) || setgid(gid) || setuid(uid))
 		complain(126, "user");
@@ -151,7 +91,7 @@ static void start_command(uint32_t size, int output)
 	char *data = malloc(size);
 	if (!data)
 		_exit(1);
-	read_all(data, size);
+	read_all(CONTROL, data, size);
 	struct message message = split(data, size);
 	uint32_t id = strtoul(message.words[1], NULL, 10);
 	int slot = 0;
@@ -207,7 +147,7 @@ static void obey(void)
 	if (recvmsg(CONTROL, &header, MSG_CMSG_CLOEXEC) != (ssize_t)sizeof size)
 		_exit(0);
 	if (size == 0) {
-		read_all(signal, sizeof signal);
+		read_all(CONTROL, signal, sizeof signal);
 		if (signal[1])
 			signal_command(signal[1], signal[0]);
 		else

@@ -18,6 +18,19 @@ void write_all(int fd, const void *data, size_t size)
 	}
 }
 
+void read_all(int fd, void *data, size_t size)
+{
+	for (char *at = data; size > 0; ) {
+		ssize_t n = read(fd, at, size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			_exit(0);
+		at += n;
+		size -= n;
+	}
+}
+
 /* Then waits for the worker to close the stream: a close with something unread resets it (unix(7)), and so would a
  * write by the worker that comes too late; either loses the message. */
 static void report(const char *text)

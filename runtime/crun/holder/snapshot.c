@@ -12,7 +12,7 @@
 #include <dirent.h>
 #include <pthread.h>
 
-enum { UNCHANGED = 3, TOO_MUCH = 4, THREADS = 4, BUFFER = 256 << 10 };
+enum { UNCHANGED = 3, TOO_MUCH = 4, THREADS = 4 };
 
 /* What is left for the end: a directory's mode and times, and to list another name of a file. */
 struct entry { struct entry *next; struct stat st; char path[]; };
@@ -80,96 +80,12 @@ static void list(const struct stat *st)
 	fwrite(line, n + 1, 1, stdout);
 }
 
-/* Files of several names, by inode: where the first one was made. */
-static struct link { ino_t inode; char *path; } *links;
-static size_t link_count, link_room;
-static pthread_mutex_t links_mutex = PTHREAD_MUTEX_INITIALIZER;
-
-static struct link *link_of(ino_t inode)
-{
-	size_t at = inode * 0x9e3779b97f4a7c15ULL & (link_room - 1);
-	while (links[at].path && links[at].inode != inode)
-		at = (at + 1) & (link_room - 1);
-	return &links[at];
-}
-
-static void make_room(void)
-{
-	struct link *before = links;
-	size_t room = link_room;
-	if (link_count * 2 < link_room)
-		return;
-	link_room = room ? room * 2 : 1024;
-	links = some(link_room * sizeof *links);
-	for (size_t i = 0; i < room; i++)
-		if (before[i].path)
-			*link_of(before[i].inode) = before[i];
-	free(before);
-}
-
-static int make_file(int to, const char *name, mode_t mode)
-{
-	int copy = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-	if (copy < 0)
-		stop();
-	return copy;
-}
-
-/* A new file; or -1, if it was there already by another name and has this one now too. */
-static int make_or_link(int to, const char *name, const struct stat *st)
-{
-	int copy = -1;
-	pthread_mutex_lock(&links_mutex);
-	make_room();
-	struct link *link = link_of(st->st_ino);
-	if (!link->path || linkat(target, link->path, to, name, 0)) {
-		copy = make_file(to, name, st->st_mode & 0777);
-		if (!link->path) {
-			*link = (struct link){ st->st_ino, some(strlen(path) + 1) };
-			strcpy(link->path, path);
-			link_count++;
-		}
-	}
-	pthread_mutex_unlock(&links_mutex);
-	return copy;
-}
-
-static void copy_range(int from, int to, off_t at, off_t end)
-{
-	while (at < end) {
-		ssize_t n = pread(from, buffer, end - at < BUFFER ? end - at : BUFFER, at);
-		if (n <= 0 || pwrite(to, buffer, n, at) != n)
-			stop();
-		at += n;
-	}
-}
-
-static void copy_content(int from, int to, const struct stat *st)
-{
-	if (st->st_blocks * 512 >= st->st_size)
-		return copy_range(from, to, 0, st->st_size);
-	for (off_t data = 0, hole; (data = lseek(from, data, SEEK_DATA)) >= 0 && data < st->st_size; data = hole) {
-		hole = lseek(from, data, SEEK_HOLE);
-		if (hole < 0)
-			stop();
-		copy_range(from, to, data, hole < st->st_size ? hole : st->st_size);
-	}
-	if (ftruncate(to, st->st_size))
-		stop();
-}
-
 /* What open and mkdir did not settle. */
-static void finish(int fd, const struct stat *st, mode_t made)
+static void finish(int fd, struct stat *st, mode_t made)
 {
-	struct timespec times[] = { st->st_mtim, st->st_mtim };
-	if (((st->st_uid || st->st_gid) && fchown(fd, st->st_uid, st->st_gid)) ||
-	    ((st->st_mode & 07777) != made && fchmod(fd, st->st_mode & 07777)) || futimens(fd, times))
+	if (copy_attributes(fd, st, made))
 		stop();
-	/* A file system may keep less of a time than it was given. */
-	struct stat made_st;
-	if (fstat(fd, &made_st))
-		stop();
-	list(&made_st);
+	list(st);
 	close(fd);
 }
 
@@ -177,31 +93,22 @@ static void finish(int fd, const struct stat *st, mode_t made)
 static void copy_file(int from, int to, const char *name)
 {
 	struct stat st;
-	int source = open_beneath(from, name, O_RDONLY);
+	int source = open_beneath(from, name, O_RDONLY), copy = -1;
 	if (source < 0 || fstat(source, &st))
 		stop();
 	count(&st);
-	int copy = st.st_nlink > 1 ? make_or_link(to, name, &st) : make_file(to, name, st.st_mode & 0777);
-	if (copy >= 0) {
-		copy_content(source, copy, &st);
-		finish(copy, &st, st.st_mode & 0777);
-	} else
+	enum made made = NEW_FILE;
+	if (st.st_nlink > 1)
+		made = make_or_link(&(struct copy){ target, path, to, name }, &st, &copy);
+	else
+		copy = make_file(to, name, st.st_mode & 0777);
+	if (made == ANOTHER_NAME)
 		put(&done, &st);
+	else if (copy < 0 || made == NOTHING || copy_content(source, copy, &st, buffer))
+		stop();
+	else
+		finish(copy, &st, st.st_mode & 0777);
 	close(source);
-}
-
-static void copy_symlink(int from, int to, const char *name, const struct stat *st)
-{
-	struct timespec times[] = { st->st_mtim, st->st_mtim };
-	struct stat made;
-	ssize_t n = readlinkat(from, name, buffer, PATH_MAX - 1);
-	if (n < 0)
-		stop();
-	buffer[n] = '\0';
-	if (symlinkat(buffer, to, name) || fchownat(to, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) ||
-	    utimensat(to, name, times, AT_SYMLINK_NOFOLLOW) || fstatat(to, name, &made, AT_SYMLINK_NOFOLLOW))
-		stop();
-	list(&made);
 }
 
 static int open_copy(const char *name)
@@ -230,9 +137,12 @@ static void copy_directory(const char *name)
 			stop();
 		if (S_ISREG(st.st_mode))
 			copy_file(from, to, item->d_name);
-		else if (S_ISLNK(st.st_mode))
-			count(&st), copy_symlink(from, to, item->d_name, &st);
-		else if (S_ISDIR(st.st_mode)) {
+		else if (S_ISLNK(st.st_mode)) {
+			count(&st);
+			if (copy_symlink(from, to, item->d_name, &st))
+				stop();
+			list(&st);
+		} else if (S_ISDIR(st.st_mode)) {
 			count(&st);
 			if (mkdirat(to, item->d_name, 0700))
 				stop();
@@ -249,7 +159,7 @@ static void copy_directory(const char *name)
 /* Takes directories until there are none, and nobody is at one who could find more. */
 static void *work(void *unused)
 {
-	buffer = some(BUFFER);
+	buffer = some(COPY_BUFFER);
 	pthread_mutex_lock(&mutex);
 	for (;;) {
 		while (!queue && busy)

@@ -11,19 +11,6 @@
 
 enum { MAX_ARGUMENTS = 1 << 20 };
 
-static void read_exactly(void *data, size_t size)
-{
-	for (char *at = data; size > 0; ) {
-		ssize_t n = read(WORKER, at, size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			_exit(0);
-		at += n;
-		size -= n;
-	}
-}
-
 static void become_holder(int connection)
 {
 	char *nothing[] = { NULL }, *data;
@@ -31,10 +18,10 @@ static void become_holder(int connection)
 	dup2(connection, WORKER);
 	setsid();
 	signal(SIGCHLD, SIG_DFL);
-	read_exactly(&size, sizeof size);
+	read_all(WORKER, &size, sizeof size);
 	if (size > MAX_ARGUMENTS || !(data = malloc(size)))
 		fail("too many arguments");
-	read_exactly(data, size);
+	read_all(WORKER, data, size);
 	execve("/proc/self/exe", split(data, size).words, nothing);
 	die("cannot start the holder");
 }
