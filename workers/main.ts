@@ -1,5 +1,6 @@
 import { availableParallelism, hostname } from 'node:os';
 import pino, { type Logger } from 'pino';
+import { thisHost } from '../runtime/host.ts';
 import { holderFile } from '../runtime/host/holder.ts';
 import { containBy } from '../runtime/images/contain.ts';
 import type { Config } from '../src/config.ts';
@@ -20,6 +21,7 @@ import { machineBudget } from './budget.ts';
 import { runClaim } from './claim.ts';
 import { claimedSources } from './claimed-source.ts';
 import { machineCaches } from './caches/open.ts';
+import { exposureWarning } from './exposure.ts';
 import { type FitnessWatch, watchFitness } from './fitness.ts';
 import { gitSources } from './git/sources.ts';
 import { layerCache } from './layer-cache.ts';
@@ -62,6 +64,8 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   const { config } = options;
   const logger = pino({ level: config.logLevel, name: 'worker' }, pino.destination(2));
   const machine = openMachine(config.dataDir, config.egressExceptions);
+  const warning = await exposureWarning(thisHost(config.dataDir));
+  if (warning !== undefined) logger.warn(warning);
   if (config.redisUrl === undefined) throw new TypeError('a worker needs COFFERDAM_REDIS_URL');
   const redis = await connectRedis({
     url: config.redisUrl,
