@@ -87,7 +87,7 @@ describe('a build that ended before the time for which builds are kept', () => {
       ({ kind: 'git', url: 'https://forge.example/x', repository: 'o/r', repo: 'o/r', sha }) as const;
     const asked = { report: 'commit-status' } as const;
     const reportsOf = ({ client, prefix }: RedisHandle) =>
-      Promise.all([client.keys(`${prefix}report:*`), client.zrange(`${prefix}reports`, 0, -1)]);
+      Promise.all([client.keys(`${prefix}report:*`), client.zrange(`${prefix}reports`, '0', '-1')]);
 
     test('leaves no note of that, and who tells it meanwhile makes none', async () => {
       const { ended, sweeper, handle, queue } = await open();

@@ -111,6 +111,55 @@ describe('while Redis', () => {
     await until(async () => (await service.app.inject({ url: '/readyz' })).statusCode === 200);
   });
 
+  test('answers, nothing is refused however long this process is busy in between', async () => {
+    const { client } = service.redis;
+    const reach = redisReach(service.redis, 90);
+    const spin = () => {
+      for (const end = performance.now() + 60; performance.now() < end; );
+      if (busy === 'yes') setImmediate(spin);
+    };
+    let busy: 'yes' | 'no' = 'yes';
+    spin();
+    try {
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, () =>
+          reach(async () => {
+            for (let n = 0; n < 8; n++) await client.ping();
+            return 'answered';
+          }),
+        ),
+      );
+      expect(new Set(answers)).toEqual(new Set(['answered']));
+    } finally {
+      busy = 'no';
+    }
+  });
+
+  test('hangs, it is not asked anything more until it answers again', async () => {
+    const { client } = service.redis;
+    const reach = redisReach(service.redis, 90);
+    const pid = await pidOf();
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await expect(reach(() => client.incr('before'))).rejects.toMatchObject({ statusCode: 503 });
+      await expect(reach(() => client.incr('meanwhile'))).rejects.toMatchObject({ statusCode: 503 });
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await until(() =>
+      reach(() => client.ping()).then(
+        () => true,
+        () => false,
+      ),
+    );
+    expect(await reach(() => client.mget('before', 'meanwhile'))).toEqual(['1', null]);
+  });
+
+  test('answers, what waits for something else is not refused', async () => {
+    const reach = redisReach(service.redis, 45);
+    expect(await reach(() => sleep(200, 'read from storage'))).toBe('read from storage');
+  });
+
   test('is full, a submit is refused and lists are shown', async () => {
     await service.redis.client.config('SET', 'maxmemory', '1');
     const headers = { authorization: service.bearer.admin };
