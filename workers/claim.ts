@@ -1,16 +1,16 @@
-import type { BuildRecord, Reason } from '../src/build.ts';
+import type { BuildRecord } from '../src/build.ts';
 import type { LogWriter } from '../src/logs.ts';
 import type { Claim, Result } from '../src/queue/claim.ts';
 import type { Records } from '../src/records.ts';
 import type { Storage } from '../src/storage/storage.ts';
 import { UsageError } from '../src/usage.ts';
-import type { BuildPlan } from '../src/workflow/plan.ts';
 import { createAbort, unlessAborted } from './abort.ts';
 import { defaultArtifactCaps } from './artifacts.ts';
 import type { Budget } from './budget.ts';
 import type { Caches } from './caches.ts';
 import { runBuild } from './build.ts';
 import { claimEvents } from './claim-events.ts';
+import { resultOf } from './claim-result.ts';
 import { type ClaimedPlan, type ClaimedPlanTools, commitOf, planClaimed } from './claimed-plan.ts';
 import type { ClaimedSource, ClaimedSources } from './claimed-source.ts';
 import { hasLabels, labelsOf } from './labels.ts';
@@ -34,9 +34,6 @@ export interface ClaimTools extends ClaimedPlanTools {
   /** What this worker offers. */
   readonly labels: Readonly<Record<string, string>>;
 }
-
-/** Failures of the platform that another try, on another machine, may not have. */
-const transient: readonly Reason[] = ['sandbox', 'internal', 'registry', 'artifacts'];
 
 /** Runs a claimed build to its result. Never throws for what the build did. */
 export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result> {
@@ -191,14 +188,4 @@ function onAborts(listeners: readonly (readonly [AbortSignal, () => void])[]): (
   return () => {
     for (const [signal, listener] of listeners) signal.removeEventListener('abort', listener);
   };
-}
-
-function resultOf(record: BuildRecord, { workflows }: BuildPlan): Result {
-  const { status, reason, message = '', attempts = [] } = record;
-  if (status !== 'errored' || !reason || !transient.includes(reason)) return { kind: 'finished', record };
-  const errored = record.workflows.filter((workflow) => workflow.status === 'errored');
-  const allowed = workflows.filter(({ name }) => errored.some((each) => each.name === name));
-  const most = Math.min(...allowed.map(({ retry }) => retry.max));
-  const failures = attempts.filter((attempt) => attempt.status === 'errored').length;
-  return failures < most ? { kind: 'infrastructure', record, reason, message } : { kind: 'finished', record };
 }

@@ -27,12 +27,14 @@ export type Result =
       readonly reason: string;
       readonly labels?: Readonly<Record<string, string>>;
     }
-  /** The platform failed, not the build: tried again later, elsewhere if possible, at most 3 times in all. */
+  /** The platform failed, not the build: tried again later, elsewhere if possible. */
   | {
       readonly kind: 'infrastructure';
       readonly record: BuildRecord;
       readonly reason: Reason;
       readonly message: string;
+      /** Tries in all, this one included: after so many failures the build ends as `errored`. Default 3. */
+      readonly mostTries?: number;
     };
 
 export type Handler = (claim: Claim) => Promise<Result>;

@@ -38,9 +38,9 @@ export function createSettle({ call, dispatcher, records, timing, trouble }: Set
       await dispatcher.add(parseHanded(admitted));
       return;
     }
-    const { kind, reason, message, record } = givenBack(result);
+    const { kind, reason, message, record, mostTries = mostAttempts } = givenBack(result);
     const labels = result.kind === 'requeue' && result.labels ? canonicalLabels(result.labels) : sameLabels;
-    const limits = [mostAttempts, mostDeaths, ...timing.backoffMs];
+    const limits = [mostTries, mostDeaths, ...timing.backoffMs];
     const args = [kind, reason, brief(message), record, labels, ...limits];
     const reply = await call('giveBack', ...fence, ...args);
     if (ended.has(reply[1])) archive(id);
@@ -77,15 +77,24 @@ export function createSettle({ call, dispatcher, records, timing, trouble }: Set
 
 export type Settle = ReturnType<typeof createSettle>;
 
-function givenBack(result: Result) {
+interface GivenBack {
+  readonly kind: 'requeue' | 'infrastructure';
+  readonly reason: string;
+  readonly message: string;
+  /** JSON; '': none. */
+  readonly record: string;
+  readonly mostTries?: number;
+}
+
+function givenBack(result: Result): GivenBack {
   if (result.kind === 'requeue') return { kind: result.kind, reason: '', message: result.reason, record: '' };
   if (result.kind === 'finished') {
     const message = `the worker ended the build in the state '${result.record.status}', which is no end`;
     return { kind: 'infrastructure', reason: 'internal', message, record: '' };
   }
-  const { kind, reason, message } = result;
+  const { kind, reason, message, mostTries } = result;
   const record = JSON.stringify({ ...result.record, status: 'errored', reason, message });
-  return { kind, reason, message, record };
+  return { kind, reason, message, record, ...(mostTries !== undefined && { mostTries }) };
 }
 
 /** What is no JSON; '' are no labels at all. */

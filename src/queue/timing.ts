@@ -22,9 +22,12 @@ export const defaultTiming: Timing = {
   tickMs: 1_000,
   lostMs: 5_000,
   archiveMs: 10_000,
-  backoffMs: [5_000, 30_000],
+  backoffMs: [5_000, 30_000, 120_000],
 };
 
-/** Attempts that may fail by the platform's fault, and workers that may die under a build. */
+/**
+ * Attempts that may fail by the platform's fault, where no workflow says how many (`retry:`), and workers that may die
+ * under a build.
+ */
 export const mostAttempts = 3;
 export const mostDeaths = 2;

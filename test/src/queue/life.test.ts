@@ -182,6 +182,21 @@ describe('when the platform fails', () => {
     });
   });
 
+  test.for([1, 2, 4])('a workflow may have %i tries in all', async (mostTries) => {
+    const { queue, consume, reaches } = await open();
+    consume({}, async ({ record }) => {
+      return { kind: 'infrastructure', record, reason: 'sandbox', message: 'no loop device', mostTries };
+    });
+    const spec = makeSpec();
+    await queue.submit(spec);
+    const { attempt, reason, finishedAt } = await reaches(spec.id, 'errored');
+    expect({ attempt, reason, ended: finishedAt !== undefined }).toEqual({
+      attempt: mostTries,
+      reason: 'sandbox',
+      ended: true,
+    });
+  });
+
   test('a handler that throws is such a failure', async () => {
     const { queue, consume, reaches } = await open();
     consume({}, async (claim) => {
