@@ -6,6 +6,7 @@ import { defaultArtifactCaps } from '../workers/artifacts.ts';
 import { machineBudget } from '../workers/budget.ts';
 import { noCaches } from '../workers/caches.ts';
 import { runBuild } from '../workers/build.ts';
+import { localTurns } from '../workers/turns.ts';
 import { type DiskKind, limitsOn } from './cofferdam.ts';
 import type { Row } from './row.ts';
 import type { Site } from './site.ts';
@@ -93,6 +94,7 @@ async function runMs(site: Site, disk: DiskKind, made: Steps): Promise<number> {
       driver: site.driver,
       resolveImage: async () => site.image,
       caches: noCaches,
+      turns: localTurns({ workflows: [plan] }),
       budget: machineBudget({ cpus: undefined, memoryBytes: undefined }),
       artifacts: artifactStore(undefined),
       abort: createAbort(),

@@ -45,7 +45,7 @@ export interface BuildRequest {
 
 /** What a build works with: an image's reference is resolved to a digest once for each workflow. */
 export interface BuildTools
-  extends Pick<WorkflowContext, 'driver' | 'resolveImage' | 'caches' | 'budget' | 'events'> {
+  extends Pick<WorkflowContext, 'driver' | 'resolveImage' | 'caches' | 'turns' | 'budget' | 'events'> {
   readonly artifacts: ArtifactStore;
   readonly abort: Abort;
 }
@@ -74,6 +74,7 @@ export async function runBuild(request: BuildRequest, tools: BuildTools): Promis
   await runGraph(workflows, {
     stopped: () => all.reason !== undefined,
     skip: async (workflow, because) => {
+      tools.turns.leave(workflow.name);
       const record: WorkflowRecord = {
         ...recordOf(workflow, 'skipped'),
         status: 'skipped',

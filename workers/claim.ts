@@ -1,6 +1,7 @@
 import type { BuildRecord } from '../src/build.ts';
 import type { LogWriter } from '../src/logs.ts';
 import type { Claim, Result } from '../src/queue/claim.ts';
+import { inWords } from '../src/queue/turn.ts';
 import type { Records } from '../src/records.ts';
 import type { Storage } from '../src/storage/storage.ts';
 import { UsageError } from '../src/usage.ts';
@@ -19,6 +20,7 @@ import { createProgress } from './progress.ts';
 import { SourceError } from './source.ts';
 import type { Stopping } from './stopping.ts';
 import { storageArtifacts } from './storage-artifacts.ts';
+import { announcementOf } from './turns.ts';
 
 /** What a worker runs its builds with. */
 export interface ClaimTools extends ClaimedPlanTools {
@@ -70,6 +72,11 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
   }
   const { grant, about } = planned;
   const { plan } = grant;
+  const announced = await claim.announce(announcementOf(plan, spec.trust), stop).catch(() => undefined);
+  if (!announced) return stopped();
+  if (announced.kind === 'aside') {
+    return { kind: 'aside', reason: `waits for ${inWords(announced.blocker)}` };
+  }
   const abort = createAbort();
   const log = openLog();
   // A stale fence shows at the next write of the log, and at the verdict.
@@ -103,6 +110,7 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
         driver: tools.machine.driver,
         resolveImage: (ref, pull) => tools.machine.images.resolve(ref, { pull }),
         caches: tools.caches.of(spec),
+        turns: announced.turns,
         budget: tools.budget,
         artifacts: storageArtifacts(tools.storage, `${storage.prefix}artifacts/`),
         events,

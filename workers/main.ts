@@ -64,7 +64,9 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
   const { config } = options;
   const logger = pino({ level: config.logLevel, name: 'worker' }, pino.destination(2));
   const machine = openMachine(config.dataDir, config.egressExceptions);
-  const warning = await exposureWarning(thisHost(config.dataDir));
+  // Any trust, unless the operator says which.
+  const labels = { platform: thisPlatform, trust: '*', ...config.worker.labels, ...options.labels };
+  const warning = await exposureWarning(thisHost(config.dataDir), labels);
   if (warning !== undefined) logger.warn(warning);
   if (config.redisUrl === undefined) throw new TypeError('a worker needs COFFERDAM_REDIS_URL');
   const redis = await connectRedis({
@@ -96,7 +98,6 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
     storage,
     onTrouble: (error, what) => logger.warn({ err: error }, `${what} failed`),
   });
-  const labels = { platform: thisPlatform, ...config.worker.labels, ...options.labels };
   const tools = {
     machine,
     storage,
@@ -129,7 +130,7 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
       logger.info({ build: claim.spec.id, attempt: claim.fence.attempt }, 'build begins');
       const result = await runClaim(claim, tools);
       fitness.ended(result.kind === 'infrastructure' ? 'infrastructure' : 'other');
-      const end = result.kind === 'requeue' ? result.reason : result.record.status;
+      const end = 'record' in result ? result.record.status : result.reason;
       logger.info({ build: claim.spec.id, result: result.kind, end }, 'build ended');
       return result;
     },

@@ -1,15 +1,12 @@
-import type { Image } from '../runtime/images/image.ts';
-import { ImageError } from '../runtime/images/image.ts';
 import type { Sandbox, SandboxDriver, Usage } from '../runtime/sandbox.ts';
 import type { ArtifactRecord, Outcome, ServiceRecord, StepRecord, WorkflowRecord } from '../src/build.ts';
 import { labelOf } from '../src/logs/label.ts';
+import { inWords, type Turns } from '../src/queue/turn.ts';
 import type { Plan } from '../src/workflow/plan.ts';
 import { type Abort, createAbort, unlessAborted } from './abort.ts';
 import type { Budget } from './budget.ts';
 import type { BuildSource } from './build.ts';
-import type { RestoreCaches, RestoredCaches } from './caches.ts';
 import { workflowVariables } from './ci-variables.ts';
-import { isRunnable } from './commands.ts';
 import { createContainers } from './containers.ts';
 import type { SecretValues } from './environment.ts';
 import type { BuildEvents } from './events.ts';
@@ -17,23 +14,20 @@ import type { BuildLog } from './log.ts';
 import type { Mask } from './mask.ts';
 import { afterError, outcomeOf } from './outcome.ts';
 import type { Phases } from './phases.ts';
+import { type Prepared, prepare, type Supplies } from './preparation.ts';
 import { createServices } from './services.ts';
 import { runSteps, waiting } from './steps.ts';
 
 /** What a workflow of a build works with. */
-export interface WorkflowContext {
+export interface WorkflowContext extends Supplies {
   /** Of its sandbox. */
   readonly id: string;
   /** Variables that tell of the build. */
   readonly variables: (git: BuildSource['git']) => Readonly<Record<string, string>>;
   /** Values of all that the plan names. */
   readonly secrets: SecretValues;
-  /** The same for all workflows of the build. Rejects with SourceError. */
-  readonly source: Promise<BuildSource>;
   readonly driver: SandboxDriver;
-  /** Throws ImageError. */
-  readonly resolveImage: (ref: string, pull: Plan['steps'][number]['pull']) => Promise<Image>;
-  readonly caches: RestoreCaches;
+  readonly turns: Turns;
   readonly budget: Pick<Budget, 'take'>;
   /** Hands over files of the workspace when the workflow has ended so. Throws ArtifactError, SandboxError. */
   readonly collect: (
@@ -63,8 +57,8 @@ export interface WorkflowEnd {
 
 /** Runs a workflow in a sandbox of its own, of which nothing is left when it resolves. Does not throw. */
 export async function runWorkflow(plan: Plan, context: WorkflowContext): Promise<WorkflowEnd> {
-  const { budget, events, mask, phases } = context;
-  const giveBack = await budget.take(plan.limits, context.abort.stopping).catch(() => () => {});
+  const { events, mask, phases } = context;
+  const giveBack = await begin(plan, context);
   const abort = createAbort(plan.timeoutMs, context.abort);
   const begun = { ...recordOf(plan, 'queued'), startedAt: new Date().toISOString() };
   await events.workflow({ ...begun, status: 'running' });
@@ -77,7 +71,7 @@ export async function runWorkflow(plan: Plan, context: WorkflowContext): Promise
 
   try {
     const ready = await phases.during('prepareMs', () =>
-      unlessAborted(abort.stopping, prepare(plan, context)),
+      unlessAborted(abort.stopping, prepare(plan, context.id, context, noticeOf(plan, context, 'caches'))),
     );
     const box = await phases.during('sandboxMs', () => openSandbox(plan, context, ready));
     caches = ready.caches.records;
@@ -116,6 +110,25 @@ export async function runWorkflow(plan: Plan, context: WorkflowContext): Promise
   return { record, outcome: ended, usage, artifacts };
 }
 
+/**
+ * Waits until the workflow may run: its turn comes first, so that whoever has a turn waits for nothing but room. A build
+ * that is being stopped goes on without. Returns what gives both back.
+ */
+async function begin(plan: Plan, context: WorkflowContext): Promise<() => void> {
+  const { turns, budget, abort } = context;
+  const say = noticeOf(plan, context, 'concurrency');
+  try {
+    await turns.take(plan.name, abort.stopping, (blocker) => say(`waits for ${inWords(blocker)}`));
+    const giveBack = await budget.take(plan.limits, abort.stopping);
+    return () => {
+      giveBack();
+      turns.leave(plan.name);
+    };
+  } catch {
+    return () => turns.leave(plan.name);
+  }
+}
+
 /** A workflow before it begins; `unrun`: the state of what is in it. */
 export function recordOf(plan: Plan, unrun: 'queued' | 'skipped'): WorkflowRecord {
   return {
@@ -127,46 +140,6 @@ export function recordOf(plan: Plan, unrun: 'queued' | 'skipped'): WorkflowRecor
       services: plan.services.map(({ name }) => ({ name, status: unrun })),
     }),
   };
-}
-
-interface Prepared {
-  readonly source: BuildSource;
-  /** By reference; every image that the plan names. */
-  readonly images: ReadonlyMap<string, Image>;
-  readonly caches: RestoredCaches;
-}
-
-/** Images, source and caches, side by side. */
-async function prepare(plan: Plan, context: WorkflowContext): Promise<Prepared> {
-  const { source, resolveImage, id } = context;
-  const users = [
-    ...plan.steps.map(({ container, run, pull, name }) => {
-      const ref = container.kind === 'own' ? container.image : plan.image;
-      return { what: `step '${name}'`, ref, run, pull };
-    }),
-    ...plan.services.map(({ image, run, pull, name }) => {
-      return { what: `service '${name}'`, ref: image, run, pull };
-    }),
-  ];
-  const pulls = new Map<string, 'missing' | 'always'>();
-  for (const { ref, pull } of users) {
-    if (ref !== undefined && pulls.get(ref) !== 'always') pulls.set(ref, pull);
-  }
-  const say = noticeOf(plan, context, 'caches');
-  const [described, caches, images] = await Promise.all([
-    source,
-    source.then((its) => context.caches({ plan, build: id, source: its, say })),
-    Promise.all([...pulls].map(async ([ref, pull]) => [ref, await resolveImage(ref, pull)] as const)),
-  ]);
-  const byReference = new Map(images);
-  for (const { what, ref, run } of users) {
-    const image = byReference.get(ref ?? '');
-    if (!image || isRunnable(run, image)) continue;
-    throw new ImageError(
-      `${ref} says nothing of what to run (no ENTRYPOINT, no CMD): give the ${what} commands`,
-    );
-  }
-  return { source: described, images: byReference, caches };
 }
 
 /** Writes lines of ours into the log. */

@@ -10,6 +10,7 @@ import { openMachine } from '../../workers/machine.ts';
 import { localCircumstances, type LocalEvent, localEvents, localTrigger } from '../../workers/planning.ts';
 import { namedSecrets } from '../../workers/secrets.ts';
 import { describeSource } from '../../workers/source.ts';
+import { localTurns } from '../../workers/turns.ts';
 import { artifactStore } from '../artifacts.ts';
 import { loadConfig } from '../config.ts';
 import type { BuildPlan, Plan } from '../workflow/plan.ts';
@@ -138,6 +139,7 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
     },
     {
       driver,
+      turns: localTurns(plan),
       budget: machineBudget(config.worker),
       caches: caches.of({ project: `local:${resolve(directory)}`, trust: 'trusted' }),
       resolveImage: (ref, pull) =>

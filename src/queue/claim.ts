@@ -1,6 +1,8 @@
-import type { BuildRecord, Reason } from '../build.ts';
+import type { AttemptRecord, BuildRecord, Reason } from '../build.ts';
+import type { Bell } from '../logs/bell.ts';
 import type { Fence } from '../records.ts';
-import type { BuildSpec } from '../spec.ts';
+import { type BuildSpec, queuedRecord } from '../spec.ts';
+import type { Announced, Announcement } from './turns.ts';
 
 /** A build that this worker runs. */
 export interface Claim {
@@ -12,6 +14,10 @@ export interface Claim {
   readonly canceled: AbortSignal;
   /** The build may soon run somewhere else: stop it within 3 s and write nothing. What the handler returns is dropped. */
   readonly lost: AbortSignal;
+  /**
+   * To be told before a workflow begins. Rejects with the signal's reason. `aside`: the handler is to end as that says.
+   */
+  readonly announce: (what: Announcement, signal: AbortSignal) => Promise<Announced>;
 }
 
 /** How a handler ends. */
@@ -27,6 +33,8 @@ export type Result =
       readonly reason: string;
       readonly labels?: Readonly<Record<string, string>>;
     }
+  /** It waits for a turn of its workflows and makes room for others until it comes; this was no attempt. */
+  | { readonly kind: 'aside'; readonly reason: string }
   /** The platform failed, not the build: tried again later, elsewhere if possible. */
   | {
       readonly kind: 'infrastructure';
@@ -49,6 +57,28 @@ export interface Held {
   attempt: number;
   readonly canceled: AbortController;
   readonly lost: AbortController;
+  /** Rung when a turn may have come. */
+  readonly bells: Set<Bell>;
   /** By the monotonic clock, ms. */
   lostAt?: number;
+}
+
+/** What the handler sees of a claim that was answered. */
+export function makeClaim(
+  { id, session, attempt, canceled, lost }: Held,
+  spec: BuildSpec,
+  number: number,
+  attempts: AttemptRecord[],
+): Omit<Claim, 'announce'> {
+  const startedAt = attempts.at(-1)?.startedAt;
+  const record: BuildRecord = {
+    ...queuedRecord(spec),
+    status: 'running',
+    number,
+    attempt,
+    attempts,
+    ...(startedAt !== undefined && { startedAt }),
+  };
+  const fence = { id, attempt, worker: session };
+  return { spec, fence, record, canceled: canceled.signal, lost: lost.signal };
 }

@@ -1,16 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Worker } from 'bullmq';
-import type { AttemptRecord, BuildRecord } from '../build.ts';
 import { parseOwn } from '../records/json.ts';
 import type { RedisHandle } from '../redis.ts';
-import { type BuildSpec, queuedRecord } from '../spec.ts';
 import { closeBull } from './bull-close.ts';
-import type { Claim, Handler, Held, Result } from './claim.ts';
+import { type Claim, type Handler, type Held, makeClaim, type Result } from './claim.ts';
 import { bullPrefix, type Dispatcher, parseHanded, parseJobId, queueName } from './dispatch.ts';
 import { startPulse } from './pulse.ts';
 import { type Call, QueueStateLostError } from './scripts.ts';
 import { canonicalLabels } from './place.ts';
 import type { Settle } from './settle.ts';
+import { announceTurns } from './turns.ts';
 import type { WorkerInfo } from './stats.ts';
 import type { Timing } from './timing.ts';
 
@@ -70,6 +69,8 @@ export function startConsumer(parts: ConsumerParts, worker: WorkerInfo, handler:
     newSession: () => `${worker.id}#${randomBytes(9).toString('base64url')}`,
   });
 
+  const turnsParts = { call, dispatcher, timing, trouble, held };
+
   /** Undefined: the build is not for us. A claim said twice is the same claim. */
   const claim = async (entry: Held, n: number): Promise<Claim | undefined> => {
     for (;;) {
@@ -82,7 +83,8 @@ export function startConsumer(parts: ConsumerParts, worker: WorkerInfo, handler:
         }
         const [, attempt, spec, attempts, number] = reply;
         entry.attempt = attempt;
-        return makeClaim(entry, parseOwn<BuildSpec>(spec), number, parseOwn<AttemptRecord[]>(attempts));
+        const claimed = makeClaim(entry, parseOwn(spec), number, parseOwn(attempts));
+        return { ...claimed, announce: (what, signal) => announceTurns(turnsParts, entry, what, signal) };
       } catch (error) {
         trouble(error);
         // Unheard of from now on: if the claim did arrive, the next heartbeat gives it back.
@@ -105,6 +107,7 @@ export function startConsumer(parts: ConsumerParts, worker: WorkerInfo, handler:
       attempt: 0,
       canceled: new AbortController(),
       lost: new AbortController(),
+      bells: new Set(),
     };
     held.add(entry);
     try {
@@ -198,25 +201,6 @@ export function startConsumer(parts: ConsumerParts, worker: WorkerInfo, handler:
 }
 
 const letGo: Result = { kind: 'requeue', reason: 'the worker let go of it' };
-
-function makeClaim(
-  { id, session, attempt, canceled, lost }: Held,
-  spec: BuildSpec,
-  number: number,
-  attempts: AttemptRecord[],
-): Claim {
-  const startedAt = attempts.at(-1)?.startedAt;
-  const record: BuildRecord = {
-    ...queuedRecord(spec),
-    status: 'running',
-    number,
-    attempt,
-    attempts,
-    ...(startedAt !== undefined && { startedAt }),
-  };
-  const fence = { id, attempt, worker: session };
-  return { spec, fence, record, canceled: canceled.signal, lost: lost.signal };
-}
 
 async function handle(handler: Handler, claim: Claim): Promise<Result> {
   try {

@@ -83,9 +83,14 @@ export function startPulse(parts: PulseParts) {
   };
   const listen = (): Redis => {
     const connection = redis.duplicate('cancels');
-    connection.on('message', (channel: string, id: string) => {
+    connection.on('message', (channel: string, message: string) => {
       if (channel !== `${redis.prefix}w:${session}`) return;
-      for (const claim of held) if (claim.id === id && claim.session === session) claim.canceled.abort();
+      const [id, word] = message.split(' ');
+      for (const claim of held) {
+        if (claim.id !== id || claim.session !== session) continue;
+        if (word === undefined) claim.canceled.abort();
+        if (word === 'turn') for (const bell of claim.bells) bell.ring();
+      }
     });
     // Cancels may have been missed; a heartbeat brings them.
     connection.on('ready', () => void (timers.length === 0 || beat()));

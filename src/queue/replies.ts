@@ -26,6 +26,10 @@ export interface Replies {
   /** `beats` flat: session, heartbeats. */
   readonly tick: readonly [admitted: Flat, beats: readonly string[], overdue: readonly string[], ready: Flat];
   readonly handAgain: Flat;
+  /** `waits` is JSON of a Blocker, or ''. */
+  readonly announceTurns: readonly ['ok' | 'stale', taken: readonly string[], waits: string];
+  readonly takeTurn: readonly ['taken' | 'stale'] | readonly ['waits', blocker: string];
+  readonly leaveTurn: readonly ['ok' | 'stale', admitted: Flat];
   readonly takeReports: readonly (readonly [
     commit: string,
     version: number,

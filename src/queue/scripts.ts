@@ -14,6 +14,7 @@ import { submitLua } from './lua/submit.ts';
 import { supersession } from './lua/supersede.ts';
 import { handAgainLua, tickLua } from './lua/tick.ts';
 import type { Replies } from './replies.ts';
+import { announceTurnsLua, leaveTurnLua, takeTurnLua, turns } from './lua/turns.ts';
 import { waiting } from './lua/waiting.ts';
 import { beatLua, buryLua, registerLua } from './lua/workers.ts';
 
@@ -33,7 +34,7 @@ export class QueueStateLostError extends Error {
   }
 }
 
-const library = [prelude, waiting, fleet, reports, life, supersession, admission].join('\n');
+const library = [prelude, waiting, fleet, reports, turns, life, supersession, admission].join('\n');
 const compile = (body: string) => createScript(`${library}\n${body}`);
 
 const scripts = {
@@ -48,6 +49,9 @@ const scripts = {
   bury: compile(buryLua),
   tick: compile(tickLua),
   handAgain: compile(handAgainLua),
+  announceTurns: compile(announceTurnsLua),
+  takeTurn: compile(takeTurnLua),
+  leaveTurn: compile(leaveTurnLua),
   takeReports: compile(takeReportsLua),
   settleReport: compile(settleReportLua),
   explain: compile(explainLua),

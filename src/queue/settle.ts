@@ -78,7 +78,7 @@ export function createSettle({ call, dispatcher, records, timing, trouble }: Set
 export type Settle = ReturnType<typeof createSettle>;
 
 interface GivenBack {
-  readonly kind: 'requeue' | 'infrastructure';
+  readonly kind: 'requeue' | 'aside' | 'infrastructure';
   readonly reason: string;
   readonly message: string;
   /** JSON; '': none. */
@@ -87,7 +87,9 @@ interface GivenBack {
 }
 
 function givenBack(result: Result): GivenBack {
-  if (result.kind === 'requeue') return { kind: result.kind, reason: '', message: result.reason, record: '' };
+  if (result.kind === 'requeue' || result.kind === 'aside') {
+    return { kind: result.kind, reason: '', message: result.reason, record: '' };
+  }
   if (result.kind === 'finished') {
     const message = `the worker ended the build in the state '${result.record.status}', which is no end`;
     return { kind: 'infrastructure', reason: 'internal', message, record: '' };

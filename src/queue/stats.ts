@@ -16,7 +16,7 @@ export interface WorkerInfo {
 export interface QueueStats {
   /** Waiting for approval. */
   readonly held: number;
-  /** Not to be started yet: asked for later, or tried again later. */
+  /** Not to be started yet: asked for later, tried again later, or waiting for a turn. */
   readonly delayed: number;
   readonly waiting: number;
   /** Admitted, and not claimed by a worker yet. */

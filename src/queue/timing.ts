@@ -7,6 +7,8 @@ export interface Timing {
   /** Without a heartbeat seen for so long, others take the worker for dead. */
   readonly lockMs: number;
   readonly tickMs: number;
+  /** Who waits for a turn is told, and asks besides after each of these. */
+  readonly turnMs: number;
   /** A build handed to BullMQ and not claimed for so long is looked after. */
   readonly lostMs: number;
   /** An ended build that its process did not archive is archived by another one after this. */
@@ -20,6 +22,7 @@ export const defaultTiming: Timing = {
   giveUpMs: 10_000,
   lockMs: 15_000,
   tickMs: 1_000,
+  turnMs: 2_000,
   lostMs: 5_000,
   archiveMs: 10_000,
   backoffMs: [5_000, 30_000, 120_000],

@@ -1,4 +1,5 @@
 import { parseOwn } from '../records/json.ts';
+import { type Blocker, inWords } from './turn.ts';
 
 /** What the script `explain` says of a build. */
 export interface Fact {
@@ -15,6 +16,8 @@ export interface Fact {
     | 'cut';
   readonly failures?: number;
   readonly due?: number;
+  /** A delayed one: for whose turn. */
+  readonly waits?: Blocker;
   /** JSON, or '' for none. */
   readonly labels?: string;
   readonly project?: string;
@@ -42,7 +45,8 @@ export function whyWaiting(fact: Fact, groupCap: number): string | undefined {
   return fact.at === 'waiting' ? waiting(fact, groupCap) : undefined;
 }
 
-function delayed({ due = 0, failures = 0 }: Fact): string {
+function delayed({ due = 0, failures = 0, waits }: Fact): string {
+  if (waits) return `It waits for ${inWords(waits)}.`;
   const until = new Date(due).toISOString();
   if (failures === 0) return `It is not to start before ${until}.`;
   return `The platform failed it ${failures === 1 ? 'once' : `${failures} times`}; it is tried again at ${until}.`;

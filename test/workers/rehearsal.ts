@@ -18,6 +18,7 @@ import { defaultArtifactCaps } from '../../workers/artifacts.ts';
 import { createBudget } from '../../workers/budget.ts';
 import { noCaches } from '../../workers/caches.ts';
 import { type BuildRequest, type BuildTools, runBuild } from '../../workers/build.ts';
+import { localTurns } from '../../workers/turns.ts';
 
 /** A step that runs one of the programs of `programs`; `exit 0` when nothing is said. */
 export function step(name: string, words = 'exit 0', options: Partial<PlanStep> = {}): PlanStep {
@@ -159,6 +160,7 @@ export async function play(scene: Scene): Promise<Played> {
       resolveImage: async (ref) => image(ref),
       artifacts: artifactStore(undefined),
       caches: noCaches,
+      turns: localTurns({ workflows }),
       budget: createBudget({ cpus: 1000, memoryBytes: 1e15 }),
       ...scene.tools,
       driver: {

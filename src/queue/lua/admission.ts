@@ -5,8 +5,13 @@
 export const admission = `
 local function wake_delayed()
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'delayed', '-inf', now(), 'LIMIT', 0, 500)) do
-    redis.call('ZREM', P .. 'delayed', id)
-    stand(id, place_of(id))
+    if held_aside(id) then
+      redis.call('ZADD', P .. 'delayed', now() + aside_ms, id)
+    else
+      redis.call('ZREM', P .. 'delayed', id)
+      stand(id, place_of(id))
+      come_forward(id)
+    end
   end
 end
 
@@ -79,6 +84,7 @@ end
 
 -- Fills the free slots. Returns what BullMQ must be told, flat: id, n, class, id, n, class, …
 local function admit()
+  lapse()
   wake_delayed()
   local classes = muster()
   withdraw(classes)

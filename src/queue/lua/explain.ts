@@ -1,15 +1,19 @@
 /** Facts for `why` and for statistics. Read only. */
 
 /**
- * ARGV: id. Replies JSON: where the build is, and of a delayed one until when (ms); of a waiting one its labels, how
- * many workers and slots fit and how many are taken, what counts against its caps, and its position in its project.
+ * ARGV: id. Replies JSON: where the build is, and of a delayed one until when (ms), or for whose turn; of a waiting one
+ * its labels, how many workers and slots fit and how many are taken, what counts against its caps, and its position in
+ * its project.
  */
 export const explainLua = `
 local id = ARGV[4]
 local at, failures = get(id, 'at', 'failures')
 if not at then return cjson.encode({ at = 'unknown' }) end
 local fact = { id = id, at = at, failures = tonumber(failures or '0') }
-if at == 'delayed' then fact.due = tonumber(redis.call('ZSCORE', P .. 'delayed', id)) end
+if at == 'delayed' then
+  fact.due = tonumber(redis.call('ZSCORE', P .. 'delayed', id))
+  fact.waits = held_aside(id)
+end
 if at ~= 'waiting' then return cjson.encode(fact) end
 local place = place_of(id)
 local fitting, avoid = suited(muster(), place.labels, place.excluded)

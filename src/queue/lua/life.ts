@@ -51,6 +51,7 @@ local function finish(id, place, status, why)
   vacate(id, place)
   become(id, place, status)
   redis.call('HSET', build(id), 'at', 'ended')
+  leave_turns(id)
   redis.call('HDEL', build(id), 'cancel')
   local line = get(id, 'line')
   if line then redis.call('ZREM', P .. 'line:' .. line, id) end
@@ -109,6 +110,7 @@ end
 local function take_back(id, at, lost, limits)
   local place = place_of(id)
   local session = get(id, 'worker')
+  leave_turns(id)
   stop_attempt(id, at, lost.status, lost.reason, lost.message)
   if get(id, 'cancel') then
     return finish(id, place, 'canceled', { reason = 'canceled', finishedAt = at })
@@ -122,6 +124,23 @@ local function take_back(id, at, lost, limits)
   local due = 0
   if lost.failed and not lost.died then due = now() + (limits.backoff[failures] or 0) end
   queue_again(id, place, lost.failed and id_of(session) or '', due)
+end
+
+-- The build can begin nothing before its turn has come. It keeps its places in the lines, and that it was claimed is no
+-- attempt.
+local function step_aside(id, at)
+  local place = place_of(id)
+  if get(id, 'cancel') then
+    stop_attempt(id, at, '', '', '')
+    return finish(id, place, 'canceled', { reason = 'canceled', finishedAt = at })
+  end
+  local attempts = cjson.decode(get(id, 'attempts'))
+  attempts[#attempts] = nil
+  if #attempts == 0 then redis.call('HDEL', build(id), 'attempts')
+  else redis.call('HSET', build(id), 'attempts', cjson.encode(attempts)) end
+  local waits = held_aside(id)
+  queue_again(id, place, '', waits and now() + aside_ms or 0)
+  if not waits then come_forward(id) end
 end
 
 -- Whether the fence is that of the attempt that runs now.

@@ -7,7 +7,8 @@
  *   epoch                    which life of the data this is; gone or different: the data was lost
  *   b:<id>                   a build: spec, status, record, attempt, worker (session), attempts, end, and
  *                            at (where it is: held, delayed, waiting, ready, running, ended), place, n, class, number,
- *                            cancel, why (it was canceled), approved, line, commit, unreported (why), upload
+ *                            cancel, why (it was canceled), approved, line, commit, unreported (why), upload, turns
+ *                            (workflow -> key of its group, name, limit, first)
  *   numbers                  project -> number of its newest build
  *   caps                     project -> builds that may be active; others have the cap of all
  *   lanes                    lane -> what it demands: labels, and a worker to keep away from
@@ -25,6 +26,11 @@
  *   ready:<class>            builds handed to BullMQ and not claimed yet
  *   run:<session>            builds that a worker runs
  *   pa:<project>, ga:<group> builds that count against a cap: ready or running
+ *   tl:<group>               workflows of running builds, and of those that stand aside, that wait for their turn in a
+ *                            group: <build>/<workflow>, all of score 0 and so in the order of builds. A group's key is
+ *                            made of the project and the group's text
+ *   th:<group>               workflows that have theirs
+ *   called                   builds that stood aside and wait for a slot, by when (ms) they lose their places in tl:
  *   beats, workers           session -> heartbeats so far; session -> description
  *   unarchived               ended builds that are not in storage yet, by the time they ended
  *   uploads                  digests of uploads by their last use (ms); uses: digest -> builds not ended that need it

@@ -21,7 +21,7 @@ return { 'ok', admit() }
 /**
  * No verdict. ARGV: id, attempt, session, time (ISO), kind, reason, message, record ('': none), labels that it asks for
  * from now on ('same': as before), most attempts, most deaths, backoff (ms) after each failure. kind `infrastructure`
- * counts and waits; `requeue` does neither.
+ * counts and waits; `requeue` does neither; `aside` waits for a turn of src/queue/lua/turns.ts.
  */
 export const giveBackLua = `
 local id, attempt, session, at, kind, reason, message, record, labels, attempts, deaths = unpack(ARGV, 4, 14)
@@ -30,6 +30,10 @@ local failed = kind == 'infrastructure'
 local limits = { attempts = tonumber(attempts), deaths = tonumber(deaths), backoff = {} }
 for i = 15, #ARGV do limits.backoff[#limits.backoff + 1] = tonumber(ARGV[i]) end
 if record ~= '' then redis.call('HSET', build(id), 'record', record) end
+if kind == 'aside' then
+  step_aside(id, at)
+  return { 'ok', get(id, 'status'), admit() }
+end
 if labels ~= 'same' then relabel(id, labels) end
 take_back(id, at, { failed = failed, died = false, status = failed and 'errored' or '', reason = reason, message = message }, limits)
 return { 'ok', get(id, 'status'), admit() }

@@ -19,6 +19,7 @@ export const quick: Timing = {
   giveUpMs: 700,
   lockMs: 1_000,
   tickMs: 50,
+  turnMs: 50,
   lostMs: 300,
   archiveMs: 300,
   backoffMs: [100, 200],
