@@ -40,7 +40,8 @@ export function intake(repository: Repository, event: ForgeEvent, request: Intak
     source: { kind: 'git', url, repository: name, repo: name, ...source },
     environment: defaults.environment ?? {},
     priority: defaults.priority ?? 5,
-    labels: defaults.labels ?? {},
+    // The last word: whatever the repository or its workflow asks for, only workers that take strangers' builds get it.
+    labels: { ...defaults.labels, ...(trust === 'untrusted' && { trust }) },
     requestedBy: request.requestedBy,
     trigger: shortened(trigger, request.delivery),
     trust,

@@ -16,7 +16,7 @@ const hardened = {
 describe('a worker', () => {
   test('has nothing to say of a machine that is fit for builds of strangers', async () => {
     using host = makeHost(hardened);
-    expect(await exposureWarning(host)).toBeUndefined();
+    expect(await exposureWarning(host, { trust: '*' })).toBeUndefined();
   });
 
   test.each([
@@ -24,9 +24,17 @@ describe('a worker', () => {
     [{ 'proc/swaps': 'Filename Type\n/dev/sda2 partition' }, 'swap on: /dev/sda2'],
   ])('warns of one that is not (%o), with what to do', async (change, lack) => {
     using host = makeHost({ ...hardened, ...change });
-    expect(await exposureWarning(host)).toBe(
+    expect(await exposureWarning(host, { trust: '*' })).toBe(
       `this machine is not fit for builds of strangers (${lack}): cofferdam doctor --untrusted says why, ` +
-        'cofferdam doctor --fix mends what can be; until then keep them away (docs/hosts.md)',
+        'cofferdam doctor --fix mends what can be; until then --label trust=trusted keeps them away',
     );
+  });
+
+  test.each([
+    ['trusted', undefined],
+    ['untrusted', expect.stringContaining('not fit')],
+  ])('that is labelled trust=%s says what concerns it', async (trust, said) => {
+    using host = makeHost({});
+    expect(await exposureWarning(host, { trust })).toEqual(said);
   });
 });

@@ -97,6 +97,12 @@ describe('builds of forks', () => {
     expect(take(fork, { untrusted })).toEqual(expected);
     expect(specOf(push, { untrusted })).not.toHaveProperty('hold');
   });
+
+  test('ask for workers that take them, whatever the repository asks for', () => {
+    const defaults = { labels: { arch: 'arm64', trust: 'trusted' } };
+    expect(specOf(fork, { defaults }).labels).toEqual({ arch: 'arm64', trust: 'untrusted' });
+    expect(specOf(push, { defaults }).labels).toEqual(defaults.labels);
+  });
 });
 
 test.each<[string, ForgeEvent, Repository['events'], 'build' | 'ignored']>([
