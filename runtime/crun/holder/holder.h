@@ -161,7 +161,7 @@ void mount_workspace_to_read(const char *container);
 void look_at_volume_mount_points(const struct plan *plan, int root);
 
 /* user.c */
-/* USER of an image: name, uid, name:group, uid:gid; numbers need no entry. Not 0 if the image has no such. */
+/* USER of an image: name, uid, name:group, uid:gid; numbers need no entry. -1 and ENOENT if the image has no such. */
 int find_user(char *user, uid_t *uid, gid_t *gid);
 
 /* files.c */

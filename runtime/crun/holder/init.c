@@ -26,7 +26,6 @@ static void become(char *user)
 {
 	uid_t uid;
 	gid_t gid;
-	errno = ENOENT;
 	if (find_user(user, &uid, &gid))
 		complain(126, "the image's user");
 	if (setgroups(0, NULL) || setgid(gid) || setuid(uid))

@@ -49,5 +49,6 @@ int find_user(char *user, uid_t *uid, gid_t *gid)
 		primary = id_of(look_up("/etc/group", group, 2));
 	*uid = number;
 	*gid = primary;
+	errno = ENOENT;
 	return number < 0 || primary < 0 ? -1 : 0;
 }

@@ -59,7 +59,7 @@ interface Conversation {
   readonly messages: readonly (readonly string[])[];
 }
 
-/** What a worker says, as runtime/crun/sandbox.ts does; see holder/pod.c. Nothing in it joins a cgroup. */
+/** What a worker says, as runtime/crun/pod.ts does; see holder/pod.c. Nothing in it joins a cgroup. */
 function conversation(directory: string, holder: string): Conversation {
   const at = (name: string) => join(directory, name);
   const options = {
