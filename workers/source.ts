@@ -62,7 +62,7 @@ export async function describeSource(directory: string, dataDir: string): Promis
     if (!tree) return { directory: path, hidden: own, git: {} };
     const git = headOf(tree);
     const repository = emptyRepository(dataDir, git.sha?.length === 64 ? 'sha256' : 'sha1');
-    const hidden = [...own, ...(await ignoredPaths(path, tree, repository))];
+    const hidden = outermost([...own, ...(await ignoredPaths(path, tree, repository))]);
     return { directory: path, hidden, git };
   } catch (error) {
     if (error instanceof SourceError) throw error;
@@ -81,6 +81,20 @@ export function commitOf(directory: string): Source['git'] {
 /** Whether a relative path leads to something below where it begins. */
 function isInside(path: string): boolean {
   return path !== '' && path !== '..' && !path.startsWith('../') && !isAbsolute(path);
+}
+
+/**
+ * Those of the paths that are in none of the others: git lists a directory that has nothing but an ignored directory in
+ * it, and that one too; a path that is hidden has no place for another one.
+ */
+function outermost(paths: readonly string[]): string[] {
+  const known = new Set(paths);
+  return [...known].filter((path) => {
+    for (let above = dirname(path); above !== '.'; above = dirname(above)) {
+      if (known.has(above)) return false;
+    }
+    return true;
+  });
 }
 
 /** The work tree that a directory lies in. Found by us, not by git, so that no repository's configuration is read. */

@@ -97,6 +97,15 @@ describe('what git ignores is hidden', () => {
     expect(await hidden()).toEqual(['b.o']);
   });
 
+  test('each once and nothing below it: git names a directory around an ignored one, and the ignored one', async () => {
+    tree.write({ '.gitignore': 'dist/\n', 'out/dist/a': '', 'out/deep/dist/a': '' });
+    await commit();
+    expect(await hidden()).toEqual(['out']);
+    // Our own state too, in an ignored directory.
+    const { hidden: own } = await describeSource(tree.path, join(tree.path, 'out/dist'));
+    expect(own).toEqual(['out']);
+  });
+
   test('by .git/info/exclude', async () => {
     await commit();
     tree.write({ '.git/info/exclude': '/private\n', private: '', public: '' });
