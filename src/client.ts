@@ -2,7 +2,7 @@ import { decodeTime } from 'ulid';
 import type { ShownDelivery } from './api/deliveries.ts';
 import type { HookReceipt } from './api/hooks.ts';
 import type { Submission } from './api/submission.ts';
-import type { ArtifactRecord, BuildRecord, Status } from './build.ts';
+import type { ArtifactRecord, BuildRecord } from './build.ts';
 import { body, finished, json } from './client/answer.ts';
 import { type CronCalls, cronCalls } from './client/crons.ts';
 import { type BuildEvent, followBuild } from './client/follow.ts';
@@ -10,21 +10,13 @@ import { createHttp, type Http, type Target } from './client/http.ts';
 import { RefusedError } from './client/problem.ts';
 import { type RepositoryCalls, repositoryCalls } from './client/repositories.ts';
 import { type SecretCalls, secretCalls } from './client/secrets.ts';
+import type { BuildFilter } from './records/indexes.ts';
 import type { Scope, Token } from './tokens.ts';
 
 /** A build as the service shows it. */
 export interface ShownBuild extends BuildRecord {
   /** Why it is not running yet, when it is queued and was asked for alone. */
   readonly waiting?: string;
-}
-
-/** What a list is narrowed down to; times are ISO 8601. */
-export interface BuildFilter {
-  readonly project?: string;
-  readonly branch?: string;
-  readonly status?: Status;
-  readonly before?: string;
-  readonly after?: string;
 }
 
 /** The service, over HTTP. Every call throws UnreachableError and RefusedError (404: no such build, …). */

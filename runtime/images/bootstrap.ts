@@ -2,14 +2,12 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandError, type ToolCommand } from '../command.ts';
 import { installFrom } from './archive.ts';
-import { bootstrapKey, bootstrapped } from './bootstrap-key.ts';
 import { ImageError } from './image.ts';
-import { makingLock } from './layout.ts';
-import { withLock } from './lock.ts';
+import { madeOnce } from './making.ts';
 import { packageSources } from './package-sources.ts';
-import { type ImageRecord, writeRef } from './records.ts';
+import type { ImageRecord } from './records.ts';
 import { type BootstrapReference, canonical } from './reference.ts';
-import { type Progress, type Store, withWorkplace } from './workplace.ts';
+import type { Progress, Store } from './workplace.ts';
 
 /**
  * Makes the image, without the packages added to it, with mmdebstrap, or waits for another process that makes the same
@@ -21,29 +19,20 @@ export async function bootstrapImage(
   how: 'missing' | 'anew',
   progress: Progress,
 ): Promise<ImageRecord> {
-  const { layout } = store;
-  const key = bootstrapKey(reference);
-  const waiting = () => progress('waiting for another process that makes the same image');
-  return await withWorkplace(store, progress, (work) =>
-    withLock(makingLock(layout, `bootstrap-${key}`), 'exclusive', waiting, async () => {
-      const present = how === 'missing' ? bootstrapped(layout, reference, key) : undefined;
-      if (present) return present;
-      progress(`making ${canonical(reference)} with mmdebstrap (about half a minute)`);
-      const temporary = join(work, 'mmdebstrap');
-      mkdirSync(temporary, { mode: 0o755 });
-      const command = mmdebstrapCommand(reference, await packageSources(reference.suite), temporary);
-      try {
-        const image = await installFrom(store, work, command, (line) => {
-          const phase = /^I: ([^/]+)\.\.\.$/.exec(line)?.[1];
-          if (phase !== undefined) progress(phase);
-        });
-        writeRef(layout, reference, { ref: canonical(reference), digest: image.digest, key });
-        return image;
-      } catch (error) {
-        throw error instanceof CommandError ? explained(error) : error;
-      }
-    }),
-  );
+  return await madeOnce(store, reference, how, progress, async (work) => {
+    progress(`making ${canonical(reference)} with mmdebstrap (about half a minute)`);
+    const temporary = join(work, 'mmdebstrap');
+    mkdirSync(temporary, { mode: 0o755 });
+    const command = mmdebstrapCommand(reference, await packageSources(reference.suite), temporary);
+    try {
+      return await installFrom(store, work, command, (line) => {
+        const phase = /^I: ([^/]+)\.\.\.$/.exec(line)?.[1];
+        if (phase !== undefined) progress(phase);
+      });
+    } catch (error) {
+      throw error instanceof CommandError ? explained(error) : error;
+    }
+  });
 }
 
 const forbidServices = [

@@ -1,12 +1,12 @@
-import { baseOf, bootstrapKey, bootstrapped } from './bootstrap-key.ts';
+import { baseOf } from './bootstrap-key.ts';
 import { bootstrapImage } from './bootstrap.ts';
-import { layerDirectory, makingLock } from './layout.ts';
-import { withLock } from './lock.ts';
+import { layerDirectory } from './layout.ts';
+import { madeOnce } from './making.ts';
 import { downloadPackages } from './package-download.ts';
 import { installPackages } from './package-layer.ts';
-import { type ImageRecord, writeRef } from './records.ts';
-import { type BootstrapReference, canonical } from './reference.ts';
-import { type Progress, type Store, withWorkplace } from './workplace.ts';
+import type { ImageRecord } from './records.ts';
+import type { BootstrapReference } from './reference.ts';
+import type { Progress, Store } from './workplace.ts';
 
 /**
  * Makes an image of a bootstrapped one and a layer with further packages and what these depend on; or waits for another
@@ -23,22 +23,12 @@ export async function addPackages(
   how: 'missing' | 'anew',
   progress: Progress,
 ): Promise<ImageRecord> {
-  const { layout } = store;
-  const key = bootstrapKey(reference);
-  const waiting = () => progress('waiting for another process that makes the same image');
-  return await withWorkplace(store, progress, (work) =>
-    withLock(makingLock(layout, `bootstrap-${key}`), 'exclusive', waiting, async () => {
-      const present = how === 'missing' ? bootstrapped(layout, reference, key) : undefined;
-      if (present) return present;
-      const base = await bootstrapImage(store, baseOf(reference) ?? reference, how, progress);
-      progress(`adding ${reference.added.join(', ')}`);
-      // mmdebstrap's images have one layer.
-      const root = layerDirectory(layout, base.layers.at(-1)?.id ?? '');
-      const archives = await downloadPackages(reference, root, work, progress);
-      const image =
-        archives.count === 0 ? base : await installPackages(store, work, base, archives, progress);
-      writeRef(layout, reference, { ref: canonical(reference), digest: image.digest, key });
-      return image;
-    }),
-  );
+  return await madeOnce(store, reference, how, progress, async (work) => {
+    const base = await bootstrapImage(store, baseOf(reference) ?? reference, how, progress);
+    progress(`adding ${reference.added.join(', ')}`);
+    // mmdebstrap's images have one layer.
+    const root = layerDirectory(store.layout, base.layers.at(-1)?.id ?? '');
+    const archives = await downloadPackages(reference, root, work, progress);
+    return archives.count === 0 ? base : await installPackages(store, work, base, archives, progress);
+  });
 }

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import type { Status } from '../build.ts';
-import type { BuildFilter, ShownBuild } from '../client.ts';
+import type { ShownBuild } from '../client.ts';
+import type { BuildFilter } from '../records/indexes.ts';
 import { withService } from './connect.ts';
 import { duration } from './format.ts';
 import { plain, second, table } from './table.ts';

@@ -1,5 +1,4 @@
 import { Type } from 'typebox';
-import type { Status } from '../build.ts';
 import type { Repository } from '../repositories.ts';
 import type { Forge, ForgeEvent } from './forge.ts';
 import { pathOf, stranger } from './identity.ts';
@@ -7,7 +6,7 @@ import { fullSha, instantOf, jsonOf, Maybe, readerOf, Sha, stated } from './payl
 import { pullEvent } from './pull-update.ts';
 import { ignored, refEvent } from './ref-update.ts';
 import { digestIn, headerOf, isSigned } from './signature.ts';
-import { apiUrl, clipped, postJson } from './status.ts';
+import { apiUrl, clipped, githubStates, postJson } from './status.ts';
 
 /** https://docs.gitea.com/usage/webhooks */
 export const gitea: Forge = giteaLike('gitea', ['gitea']);
@@ -38,7 +37,7 @@ function giteaLike(kind: 'gitea' | 'forgejo', names: readonly string[]): Forge {
         : postJson(
             apiUrl(repository.apiUrl, 'repos', ...pathOf(repository).split('/').slice(-2), 'statuses', sha),
             { authorization: `token ${token}` },
-            { state: states[state], context, description: clipped(description, 255), target_url: url },
+            { state: githubStates[state], context, description: clipped(description, 255), target_url: url },
           ),
   };
 }
@@ -133,13 +132,3 @@ function readPullRequest(payload: unknown, repository: Repository): ForgeEvent {
     about: stated({ actor: sender?.login, at: instantOf(pull.updated_at), url: pull.html_url }),
   });
 }
-
-const states: Readonly<Record<Status, 'pending' | 'success' | 'failure' | 'error'>> = {
-  queued: 'pending',
-  running: 'pending',
-  passed: 'success',
-  failed: 'failure',
-  timed_out: 'failure',
-  errored: 'error',
-  canceled: 'error',
-};

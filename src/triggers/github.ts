@@ -1,5 +1,4 @@
 import { Type } from 'typebox';
-import type { Status } from '../build.ts';
 import type { Repository } from '../repositories.ts';
 import type { Forge, ForgeEvent } from './forge.ts';
 import { pathOf, stranger } from './identity.ts';
@@ -7,7 +6,7 @@ import { instantOf, jsonOf, Maybe, readerOf, Sha, stated } from './payload.ts';
 import { pullEvent } from './pull-update.ts';
 import { ignored, refEvent } from './ref-update.ts';
 import { digestIn, headerOf, isSigned } from './signature.ts';
-import { apiUrl, clipped, postJson } from './status.ts';
+import { apiUrl, clipped, githubStates, postJson } from './status.ts';
 
 /** GitHub and GitHub Enterprise Server. https://docs.github.com/en/webhooks/webhook-events-and-payloads */
 export const github: Forge = {
@@ -30,7 +29,7 @@ export const github: Forge = {
       : postJson(
           apiUrl(repository.apiUrl, 'repos', ...pathOf(repository).split('/'), 'statuses', sha),
           { authorization: `Bearer ${token}`, accept: 'application/vnd.github+json' },
-          { state: states[state], context, description: clipped(description, 140), target_url: url },
+          { state: githubStates[state], context, description: clipped(description, 140), target_url: url },
         ),
 };
 
@@ -127,13 +126,3 @@ function readPullRequest(payload: unknown, repository: Repository): ForgeEvent {
     about: stated({ actor: sender?.login, at: instantOf(pull.updated_at), url: pull.html_url }),
   });
 }
-
-const states: Readonly<Record<Status, 'pending' | 'success' | 'failure' | 'error'>> = {
-  queued: 'pending',
-  running: 'pending',
-  passed: 'success',
-  failed: 'failure',
-  timed_out: 'failure',
-  errored: 'error',
-  canceled: 'error',
-};

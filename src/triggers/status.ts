@@ -1,3 +1,4 @@
+import type { Status } from '../build.ts';
 import type { StatusRequest } from './forge.ts';
 
 /** A request with a JSON body to a forge's API. */
@@ -28,3 +29,14 @@ export function apiUrl(base: string, ...parts: readonly string[]): string {
 export function clipped(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }
+
+/** As GitHub calls them, and Gitea, whose API follows it. */
+export const githubStates: Readonly<Record<Status, 'pending' | 'success' | 'failure' | 'error'>> = {
+  queued: 'pending',
+  running: 'pending',
+  passed: 'success',
+  failed: 'failure',
+  timed_out: 'failure',
+  errored: 'error',
+  canceled: 'error',
+};

@@ -55,14 +55,7 @@ const secretName = {
 } as const;
 
 export const stepEnvironment = {
-  anyOf: [
-    {
-      type: 'object',
-      additionalProperties: values,
-      propertyNames: variableName,
-    },
-    variableList,
-  ],
+  anyOf: environment.anyOf,
   title: 'map of variables or list of KEY=value',
   description:
     "Environment variables; they win over the workflow's. `{ from_secret: NAME }` is a secret's value; lists and maps " +
