@@ -73,8 +73,11 @@ export async function createBench(): Promise<Bench> {
   const layer = mkdtempSync(join(layersDir, 'hostile-'));
   const source = join(dataDir, 'source');
   mkdirSync(source);
+  const volume = join(dataDir, 'volume');
+  mkdirSync(volume);
   const outside = await createOutside({
     data: dataDir,
+    volume: '/cache',
     disk: limits.diskBytes,
     inodes: limits.diskInodes,
     ...Object.fromEntries(rlimits(limits.openFiles).map(({ type, soft, hard }) => [type, `${soft} ${hard}`])),
@@ -95,6 +98,7 @@ export async function createBench(): Promise<Bench> {
       id: `${basename(dataDir)}-${process.pid}-${opened++}`,
       limits: { ...limits, ...more },
       workspace: { path: '/workspace', sources: [source], hidden: [] },
+      volumes: [{ path: '/cache', layers: [volume] }],
     }),
     script: async (text, { weakening, limits: more, signal, look } = {}) => {
       const spec = bench.spec(more);

@@ -22,14 +22,14 @@ const at = { number: 0, arch: 4 };
 const i386 = 0x40000003;
 const native = process.arch === 'arm64' ? 0xc00000b7 : 0xc000003e;
 
-/** What the policy refuses, by subject; each list names calls that a kernel would do, or refuse otherwise. */
-const groups: Readonly<Record<string, string>> = {
+/** What the policy refuses, by subject: calls that some kernel would do, or refuse otherwise. */
+export const groups: Readonly<Record<string, string>> = {
   unshare: 'unshare',
   setns: 'setns',
   'flags of clone': 'clone',
   clone3: 'clone3',
   'old mounts': 'mount umount2 pivot_root',
-  'new mounts': 'open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr',
+  'new mounts': 'open_tree open_tree_attr move_mount fsopen fsconfig fsmount fspick mount_setattr',
   bpf: 'bpf',
   perf_event_open: 'perf_event_open',
   userfaultfd: 'userfaultfd',
@@ -37,12 +37,12 @@ const groups: Readonly<Record<string, string>> = {
   'file handles': 'open_by_handle_at',
   'memory of others': 'process_madvise vmsplice kcmp',
   fanotify: 'fanotify_init fanotify_mark',
-  'memory placement': 'mbind set_mempolicy move_pages migrate_pages',
+  'memory placement': 'mbind set_mempolicy set_mempolicy_home_node move_pages migrate_pages',
   modules: 'init_module finit_module delete_module',
   kexec: 'kexec_load kexec_file_load',
-  'host state': 'reboot swapon swapoff acct quotactl syslog vhangup sethostname setdomainname',
+  'host state': 'reboot swapon swapoff acct quotactl quotactl_fd syslog vhangup sethostname setdomainname',
   ports: 'iopl ioperm',
-  'old calls': 'ustat uselib',
+  'old calls': 'ustat uselib lookup_dcookie nfsservctl',
   clocks: 'clock_settime settimeofday adjtimex clock_adjtime',
   'families of socket': 'socket',
   'requests of ioctl': 'ioctl',

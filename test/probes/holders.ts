@@ -5,7 +5,7 @@ import type { Control } from './controls.ts';
 import { compiled } from './program.ts';
 
 /** One place of the holder's source, without what it holds back. */
-interface Change {
+export interface Change {
   readonly id: string;
   readonly file: string;
   readonly from: string;
@@ -13,7 +13,7 @@ interface Change {
   readonly noticed?: Control['noticed'];
 }
 
-const changes: readonly Change[] = [
+export const changes: readonly Change[] = [
   // init.c: what a command is born with
   { id: 'init is not dumpable', file: 'init.c', from: 'prctl(PR_SET_DUMPABLE, 0)', to: '0' },
   { id: 'descriptors are closed', file: 'init.c', from: 'close_range(3, ~0U, 0);', to: '' },
@@ -79,6 +79,48 @@ const changes: readonly Change[] = [
     from: 'MS_RDONLY | MS_NODEV | MS_NOSUID, NULL))\n\t\tdie("%s", plan->crun',
     to: 'MS_NODEV | MS_NOSUID, NULL))\n\t\tdie("%s", plan->crun',
   },
+  {
+    id: 'nodev of crun',
+    file: 'mounts.c',
+    from: 'MS_RDONLY | MS_NODEV | MS_NOSUID, NULL))\n\t\tdie("%s", plan->crun',
+    to: 'MS_RDONLY | MS_NOSUID, NULL))\n\t\tdie("%s", plan->crun',
+  },
+  {
+    id: 'nosuid of crun',
+    file: 'mounts.c',
+    from: 'MS_RDONLY | MS_NODEV | MS_NOSUID, NULL))\n\t\tdie("%s", plan->crun',
+    to: 'MS_RDONLY | MS_NODEV, NULL))\n\t\tdie("%s", plan->crun',
+  },
+  {
+    id: "nodev of the pod's tmpfs",
+    file: 'mounts.c',
+    from: '"tmpfs", MS_NODEV | MS_NOSUID',
+    to: '"tmpfs", MS_NOSUID',
+  },
+  {
+    id: "nosuid of the pod's tmpfs",
+    file: 'mounts.c',
+    from: '"tmpfs", MS_NODEV | MS_NOSUID',
+    to: '"tmpfs", MS_NODEV',
+  },
+  {
+    id: "flags of the pod's /proc",
+    file: 'mounts.c',
+    from: '"proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL',
+    to: '"proc", 0, NULL',
+  },
+  {
+    id: 'read-only layers of volumes',
+    file: 'volume.c',
+    from: 'names[i], spaces->user, MOUNT_ATTR_RDONLY',
+    to: 'names[i], spaces->user, 0',
+  },
+  {
+    id: 'nosuid of volumes',
+    file: 'volume.c',
+    from: 'work, merged, MOUNT_ATTR_NOSUID)',
+    to: 'work, merged, 0)',
+  },
   { id: 'output of init', file: 'init.c', from: 'dup2(null, 1);\n\tdup2(null, 2);\n\tif', to: 'if' },
   // ids.c
   {
@@ -89,7 +131,7 @@ const changes: readonly Change[] = [
   },
 ];
 
-const source = join(import.meta.dirname, '../../runtime/crun/holder');
+export const holderSource = join(import.meta.dirname, '../../runtime/crun/holder');
 
 /** The holder's controls, each with a holder that lacks it. */
 export const holderControls = (): Control[] =>
@@ -107,7 +149,7 @@ async function holderWith(wanted: readonly Change[]): Promise<string> {
   mkdirSync(testData, { recursive: true });
   const directory = mkdtempSync(join(testData, 'holder-'));
   try {
-    const files = globSync(join(source, '*.[ch]')).map((file) => {
+    const files = globSync(join(holderSource, '*.[ch]')).map((file) => {
       let text = readFileSync(file, 'utf8');
       for (const { id, from, to } of wanted.filter((change) => change.file === basename(file))) {
         const parts = text.split(from);

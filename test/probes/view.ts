@@ -9,7 +9,7 @@ interface Mount {
   readonly propagation: string;
 }
 
-/** What the pod must have mounted for a sandbox with one source and one container, and the flags of each. */
+/** What the pod must have mounted for a sandbox with one source, volume and container, and the flags of each. */
 const wanted: Readonly<Record<string, readonly string[]>> = {
   '': ['nosuid', 'nodev'],
   '/crun': ['ro', 'nosuid', 'nodev'],
@@ -17,6 +17,8 @@ const wanted: Readonly<Record<string, readonly string[]>> = {
   '/layers': ['ro', 'nosuid', 'nodev', 'idmapped'],
   '/source/0': ['ro', 'nosuid', 'nodev', 'idmapped'],
   '/workspace': ['nosuid', 'nodev'],
+  '/volume/0/layer/0': ['ro', 'nosuid', 'nodev', 'idmapped'],
+  '/volume/0/merged': ['nosuid', 'nodev'],
   '/c/box/rootfs': ['nodev'],
 };
 
@@ -49,16 +51,18 @@ export function viewOf(dataDir: string, id: string): string {
 
 function podMounts(pod: number, mount: string): string[] {
   const mounts = text(`/proc/${pod}/mountinfo`).trim().split('\n').map(parse);
-  const lacking = Object.entries(wanted).flatMap(([below, flags]) => {
-    const its = mounts.findLast(({ point }) => point === `${mount}${below}`);
-    const name = below === '' ? 'its tmpfs' : below;
+  const lacking = (at: string, name: string, flags: readonly string[]) => {
+    const its = mounts.findLast(({ point }) => point === at);
     if (!its) return [`${name} is not mounted`];
     return flags.filter((flag) => !its.flags.includes(flag)).map((flag) => `${name} without ${flag}`);
-  });
+  };
+  const below = Object.entries(wanted).flatMap(([path, flags]) =>
+    lacking(`${mount}${path}`, path || 'its tmpfs', flags),
+  );
   const shared = mounts
     .filter(({ propagation }) => propagation.includes('shared:'))
     .map(({ point }) => `${point} is shared`);
-  return [...lacking, ...shared];
+  return [...lacking('/proc', 'its /proc', ['nosuid', 'nodev', 'noexec']), ...below, ...shared];
 }
 
 function parse(line: string): Mount {

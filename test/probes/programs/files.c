@@ -1,5 +1,6 @@
 /* Files of the kernel, of the host and of devices. */
 #include "probe.h"
+#include <sys/mman.h>
 #include <dirent.h>
 #include <ftw.h>
 #include <sys/statfs.h>
@@ -221,6 +222,11 @@ static void lower_layer(void)
 		found("write: %s", strerrorname_np(errno));
 	if (pipe(pipes) || write(pipes[1], "spliced", 7) != 7 || splice(pipes[0], NULL, fd, NULL, 7, 0) != 7)
 		found("splice: %s", strerrorname_np(errno));
+	char *page = mmap(NULL, 100, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (page == MAP_FAILED)
+		found("mmap: %s", strerrorname_np(errno));
+	else
+		memcpy(page, "mapped", 6), msync(page, 100, MS_SYNC);
 	close(fd);
 	/* From the page cache of the file into a pipe, whose pages must not be written to afterwards (CVE-2022-0847). */
 	fd = open("/etc/passwd", O_RDONLY);

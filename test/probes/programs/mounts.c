@@ -67,7 +67,9 @@ static void flags(void)
 		if (i < count) {
 			lacking(&line, wanted[i].flags);
 			seen |= 1u << i;
-		} else if (!strncmp(line.point, "/proc/", 6) || !strncmp(line.point, "/sys/", 5))
+		} else if (!strcmp(line.point, fact("volume")))
+			lacking(&line, "nosuid nodev");
+		else if (!strncmp(line.point, "/proc/", 6) || !strncmp(line.point, "/sys/", 5))
 			/* The device that stands for an empty file is the host's, writable and harmless. */
 			strcmp(line.root, "/null") ? lacking(&line, "ro") : (void)0;
 		else
