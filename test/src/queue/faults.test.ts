@@ -48,6 +48,24 @@ describe('a worker process', () => {
     expect((await queue.stats()).workers).toMatchObject([{ id: 'heir', running: 0 }]);
   });
 
+  test('that is killed while its build has a turn leaves it to the build that waits', async () => {
+    const { queue, spawn, said, reaches } = await openWithProcesses();
+    const [holder, waiting] = ['60000', '0'].map((RUN_MS) =>
+      makeSpec({ environment: { RUN_MS, TURN: 'deploy' } }),
+    );
+    if (!holder || !waiting) throw new Error('two builds');
+    const doomed = await spawn('doomed');
+    await queue.submit(holder);
+    await until(() => said.includes(`doomed: turn ${holder.id}`));
+    await spawn('heir');
+    await queue.submit(waiting);
+    await until(() => said.includes(`heir: waits ${waiting.id}`));
+    doomed.kill('SIGKILL');
+    expect(await reaches(waiting.id, 'passed')).toMatchObject({ attempt: 1, message: 'by heir' });
+    // Its own build takes its turn anew.
+    await until(() => said.includes(`heir: turn ${holder.id}`));
+  });
+
   test('that is stopped for longer than its lock can write nothing afterwards, and knows it', async () => {
     const { queue, spawn, said, reaches, get } = await openWithProcesses();
     const spec = makeSpec({ environment: { RUN_MS: '1500' } });

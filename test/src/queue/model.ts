@@ -4,7 +4,7 @@ import type { BuildSpec } from '../../../src/spec.ts';
 export interface ModelBuild {
   /** Its labels may be others than it was submitted with. */
   spec: BuildSpec;
-  at: 'held' | 'waiting' | 'ready' | 'running' | 'ended';
+  at: 'held' | 'aside' | 'waiting' | 'ready' | 'running' | 'ended';
   attempt: number;
   /** Sessions and ids of workers. */
   session: string;
@@ -17,6 +17,15 @@ export interface ModelBuild {
   class: string;
   /** The hand-over that counts. */
   n: number;
+  /** By workflow. */
+  turns: Map<string, ModelTurn>;
+}
+
+export interface ModelTurn {
+  readonly group: string;
+  readonly limit: number;
+  readonly first: boolean;
+  state: 'waits' | 'has';
 }
 
 export interface ModelWorker {
@@ -88,5 +97,41 @@ export function createModel(caps: Caps) {
         spec.supersedeKey === supersedeKey,
     );
 
-  return { builds, workers, ownCaps, capOf, inLine, all, active, offers, free, capped, roomFor };
+  const turnsIn = (project: string, group: string, state: ModelTurn['state'], before?: string) =>
+    all(({ spec }) => spec.project === project && (before === undefined || spec.id < before)).flatMap(
+      ({ turns }) => [...turns.values()].filter((turn) => turn.group === group && turn.state === state),
+    ).length;
+
+  /** Whether a workflow of the build has to wait for others of its group. */
+  const blocked = ({ spec: { project, id } }: ModelBuild, { group, limit }: ModelTurn): boolean =>
+    turnsIn(project, group, 'has') + turnsIn(project, group, 'waits', id) >= limit;
+
+  /** Whether every workflow that the build could begin has to wait. */
+  const mustStandAside = (build: ModelBuild): boolean => {
+    const first = [...build.turns.values()].filter((turn) => turn.first);
+    return first.length > 0 && first.every((turn) => blocked(build, turn));
+  };
+
+  /** Whether an earlier build has not told yet what it wants. */
+  const unplanned = ({ spec: { project, id } }: ModelBuild): boolean =>
+    all((other) => active(other) && other.spec.project === project && other.spec.id < id).some(
+      ({ turns }) => turns.size === 0,
+    );
+
+  return {
+    blocked,
+    mustStandAside,
+    unplanned,
+    builds,
+    workers,
+    ownCaps,
+    capOf,
+    inLine,
+    all,
+    active,
+    offers,
+    free,
+    capped,
+    roomFor,
+  };
 }

@@ -31,6 +31,33 @@ function newWorker(random: Random): ModelWorker {
   };
 }
 
+/** One random thing that a build with `concurrency` can do; what a worker would do, and more. */
+async function turnStep(simulation: Simulation, random: Random): Promise<void> {
+  const { model } = simulation;
+  const build = random.pick(
+    model.all(({ at, session }) => at === 'running' && model.workers.get(session)?.alive === true),
+  );
+  if (!build) return;
+  const turns = [...build.turns];
+  const [workflow, turn] = random.pick(turns) ?? [];
+  if (!workflow || !turn || random.chance(0.1)) {
+    // One that has its turn runs: nothing is planned anew.
+    if (turns.some(([, { state }]) => state === 'has')) return;
+    const wanted = Array.from({ length: 1 + random.below(3) }, () => ({
+      group: `group ${random.below(2)}`,
+      limit: 1 + random.below(2),
+      first: random.chance(0.7),
+    }));
+    await simulation.announce(build, wanted);
+  } else if (turns.every(([, { state }]) => state === 'waits') && random.chance(0.4)) {
+    await simulation.standAside(build);
+  } else if (turn.state === 'waits' && random.chance(0.8)) {
+    await simulation.takeTurn(build, workflow, turn);
+  } else {
+    await simulation.leaveTurn(build, workflow);
+  }
+}
+
 /** One random thing that users, workers, BullMQ or fate can do. */
 async function step(simulation: Simulation, random: Random): Promise<void> {
   const { model, mail, delivered, fences } = simulation;
@@ -39,6 +66,7 @@ async function step(simulation: Simulation, random: Random): Promise<void> {
   const running = model.all(
     ({ at, session }) => at === 'running' && model.workers.get(session)?.alive === true,
   );
+  if (random.chance(0.3)) return turnStep(simulation, random);
   const dice = random.below(100);
   if (dice < 26) {
     const grouped = random.chance(0.3);
@@ -107,6 +135,9 @@ async function step(simulation: Simulation, random: Random): Promise<void> {
 }
 
 function checkRules({ model }: Simulation): void {
+  for (const each of model.all(({ at }) => at === 'aside')) {
+    expect(model.mustStandAside(each), `${each.spec.id}, which stands aside, waits for a turn`).toBe(true);
+  }
   for (const each of model.all(model.active)) {
     const same = model.all((other) => model.active(other) && other.spec.project === each.spec.project);
     expect(same.length, 'builds of a project').toBeLessThanOrEqual(model.capOf(each.spec.project));
@@ -132,6 +163,7 @@ async function checkWhy({ model, call }: Simulation, random: Random): Promise<vo
   const reason = whyWaiting(parseOwn(await call('explain', each.spec.id)), caps.group);
   if (each.at === 'running') return expect(reason).toBeUndefined();
   if (each.at === 'held') return expect(reason).toContain(`cofferdam approve ${each.spec.id}`);
+  if (each.at === 'aside') return expect(reason).toContain('It waits for its turn in');
   if (each.at === 'ready') return expect(reason).toContain('handed');
   const fitting = [...model.workers.values()].filter((worker) => model.offers(worker, each.spec));
   if (fitting.length === 0) return expect(reason).toMatch(/^No worker .*is there\.$/);
@@ -171,6 +203,7 @@ describe('whatever users, workers, BullMQ and fate do', () => {
     await simulation.capProject('project-1', 6);
     for (let i = 0; i < 600; i++) {
       await step(simulation, random);
+      await simulation.called();
       checkRules(simulation);
       await checkWhy(simulation, random);
     }
@@ -199,6 +232,7 @@ describe('whatever users, workers, BullMQ and fate do', () => {
       for (const each of model.all(({ at }) => at === 'running')) {
         await simulation.finish({ ...each, id: each.spec.id }, 'passed');
       }
+      await simulation.called();
       checkRules(simulation);
     }
     await checkNothingLeft(simulation, handle.prefix, await handle.client.keys(`${handle.prefix}*`));

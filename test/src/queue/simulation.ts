@@ -8,7 +8,7 @@ import { createCall } from '../../../src/queue/scripts.ts';
 import { mostAttempts, mostDeaths } from '../../../src/queue/timing.ts';
 import type { RedisHandle } from '../../../src/redis.ts';
 import type { BuildSpec } from '../../../src/spec.ts';
-import { createModel, type ModelBuild, type ModelWorker } from './model.ts';
+import { createModel, type ModelBuild, type ModelTurn, type ModelWorker } from './model.ts';
 
 const now = '2026-01-01T00:00:00.000Z';
 const limits = [mostAttempts, mostDeaths] as const;
@@ -37,6 +37,7 @@ export function createSimulation(
     for (const handed of parseHanded(flat)) {
       const each = build(handed.id);
       // A ready one was withdrawn from a class that shrank, and admitted to another in the same call.
+      if (each.at === 'aside') comeForward(each);
       if (each.at !== 'waiting' && each.at !== 'ready')
         throw new Error(`admitted while ${each.at}: ${handed.id}`);
       each.at = 'ready';
@@ -46,7 +47,12 @@ export function createSimulation(
       admissions.push(handed.id);
     }
   };
+  const comeForward = (each: ModelBuild) => {
+    if (model.mustStandAside(each)) throw new Error(`${each.spec.id} was called before its turn`);
+    each.at = 'waiting';
+  };
   const end = (each: ModelBuild) => {
+    each.turns.clear();
     each.at = 'ended';
     each.ends++;
   };
@@ -55,6 +61,7 @@ export function createSimulation(
     if (how.died) each.deaths++;
     if (each.cancel || each.failures >= mostAttempts || each.deaths >= mostDeaths) return end(each);
     if (how.failed) each.avoids = worker;
+    each.turns.clear();
     each.at = 'waiting';
   };
   /** Slots went away: what is ready and fits nowhere any more waits again, as Redis says. */
@@ -63,6 +70,13 @@ export function createSimulation(
       const at = await redis.client.hget(`${redis.prefix}b:${each.spec.id}`, 'at');
       if (at === 'waiting') each.at = 'waiting';
     }
+  };
+  /** What Redis said of a turn has to be what the rules say. */
+  const judge = (each: ModelBuild, workflow: string, turn: ModelTurn, taken: boolean) => {
+    const free = turn.state === 'has' || (!model.blocked(each, turn) && !model.unplanned(each));
+    if (taken !== free)
+      throw new Error(`${each.spec.id}/${workflow} ${taken ? 'has' : 'waits for'} its turn`);
+    if (taken) turn.state = 'has';
   };
   const idOf = (session: string) => session.split('#')[0] ?? '';
 
@@ -94,6 +108,7 @@ export function createSimulation(
         ends: 0,
         class: '',
         n: 0,
+        turns: new Map(),
       });
       const [, , flat, number, ended] = await call('submit', ...requestOf(spec, redis.prefix));
       if (!known) {
@@ -185,9 +200,46 @@ export function createSimulation(
       lose(each, { failed: kind === 'infrastructure', died: false }, idOf(each.session));
       admit(flat);
     },
+    /** Its workflows are called w0, w1, … */
+    announce: async (each: ModelBuild, wanted: readonly Omit<ModelTurn, 'state'>[]) => {
+      each.turns = new Map(wanted.map((turn, i) => [`w${i}`, { ...turn, state: 'waits' }]));
+      const list = [...each.turns].map(([workflow, turn]) => ({ workflow, name: turn.group, ...turn }));
+      const args = [each.spec.id, each.attempt, each.session, JSON.stringify(list)] as const;
+      const [kind, taken] = await call('announceTurns', ...args);
+      if (kind !== 'ok') throw new Error(`the holder could not announce: ${kind}`);
+      for (const [workflow, turn] of each.turns) {
+        if (turn.first) judge(each, workflow, turn, taken.includes(workflow));
+      }
+    },
+    takeTurn: async (each: ModelBuild, workflow: string, turn: ModelTurn) => {
+      const [said] = await call('takeTurn', each.spec.id, each.attempt, each.session, workflow);
+      judge(each, workflow, turn, said === 'taken');
+    },
+    leaveTurn: async (each: ModelBuild, workflow: string) => {
+      each.turns.delete(workflow);
+      const [kind, flat] = await call('leaveTurn', each.spec.id, each.attempt, each.session, workflow);
+      if (kind !== 'ok') throw new Error(`the holder could not leave: ${kind}`);
+      admit(flat);
+    },
+    standAside: async (each: ModelBuild) => {
+      const args = [each.spec.id, each.attempt, each.session, now, 'aside', '', '', '', 'same', ...limits, 0];
+      const [said, , flat] = await call('giveBack', ...args);
+      if (said !== 'ok') throw new Error(`the holder could not put ${each.spec.id} aside: ${said}`);
+      if (each.cancel) end(each);
+      else each.at = model.mustStandAside(each) ? 'aside' : 'waiting';
+      admit(flat);
+    },
+    /** Who stands aside although its turn has come, and goes for a slot. */
+    called: async () => {
+      for (const each of model.all(({ at }) => at === 'aside')) {
+        const at = await redis.client.hget(`${redis.prefix}b:${each.spec.id}`, 'at');
+        if (at === 'waiting') comeForward(each);
+      }
+    },
     cancel: async (each: ModelBuild) => {
       const expected = {
         held: 'canceled',
+        aside: 'canceled',
         waiting: 'canceled',
         ready: 'canceled',
         running: 'canceling',
