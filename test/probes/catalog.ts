@@ -124,6 +124,14 @@ const files: readonly Row[] = [
 const network: readonly Row[] = [
   ['20-interfaces', 'Lateral', 'have an interface', 'lo', 'network namespace'],
   ['20-nowhere', 'Exfil', 'reach an address', 'ENETUNREACH', 'network namespace'],
+  ['21-private', 'Lateral', 'reach a private address', 'ENETUNREACH', 'network namespace, firewall'],
+  [
+    '21-host',
+    'Escape',
+    "reach a server on the host's addresses",
+    'ENETUNREACH',
+    'network namespace, firewall',
+  ],
   ['22-host-tcp', 'Escape', 'reach a server on a loopback of the host', 'ECONNREFUSED', 'network namespace'],
   ['22-service-tcp', 'Lateral', 'reach Redis or the API', 'ECONNREFUSED', 'network namespace'],
   ['22-host-unix', 'Escape', 'reach an abstract socket of the host', 'ECONNREFUSED', 'network namespace'],
@@ -183,3 +191,25 @@ export const catalog: readonly Probe[] = [
   ),
   ...planted.map((row): Probe => ({ ...probe(row), where: 'direct' })),
 ];
+
+/** What is reported instead where a build has the network class `egress`; undefined: what the probe looks at is not so there. */
+const withEgress: Readonly<Record<string, string | undefined>> = {
+  '20-interfaces': 'lo eth0',
+  '20-nowhere': undefined,
+  '21-private': 'ECONNREFUSED',
+  '21-host': 'ECONNREFUSED',
+};
+
+/** Whose sandbox the probes are in: the suite's own, or that of a build without a network or with one. */
+export type Place = 'direct' | 'build' | 'build with egress';
+
+/** The probes of a place, with what they report there. */
+export function probesOf(place: Place): readonly Probe[] {
+  const there = catalog.filter(({ where }) => place === 'direct' || where !== 'direct');
+  if (place !== 'build with egress') return there;
+  return there.flatMap((each) => {
+    if (!(each.id in withEgress)) return [each];
+    const expected = withEgress[each.id];
+    return expected === undefined ? [] : [{ ...each, expected }];
+  });
+}

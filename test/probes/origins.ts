@@ -7,12 +7,18 @@ import { serveHttp } from '../git/http.ts';
 import { makeRepository } from '../git/repository.ts';
 import { createSite, type Site, until } from '../service/site.ts';
 import { signed } from '../src/triggers/samples.ts';
+import type { Place } from './catalog.ts';
 import { type Finding, findings } from './finding.ts';
 import { createOutside, type Outside } from './outside.ts';
 import { probeProgram } from './program.ts';
 
 /** Who had the product build the probes. */
-export const originNames = ['cofferdam run', 'service build', "stranger's pull request"] as const;
+export const originNames = [
+  'cofferdam run',
+  'cofferdam run with egress',
+  'service build',
+  "stranger's pull request",
+] as const;
 export type Origin = (typeof originNames)[number];
 
 export interface Origins extends AsyncDisposable {
@@ -27,12 +33,14 @@ const diskBytes = 64 * MiB;
 const name = 'team/app';
 const webhookSecret = 'shared-with-the-forge';
 
-/** It asks for a secret that only trusted builds of the repository get, and that nobody gets here by asking in vain. */
-const workflow = (secretly: boolean) =>
+/**
+ * @param network of a trusted build; a stranger's has none, and need not ask
+ * @param secretly asks for a secret that only trusted builds of the repository get
+ */
+const workflow = (network: 'none' | 'egress' | undefined, secretly: boolean) =>
   JSON.stringify({
     image: 'tiny',
-    // A stranger's build has no other, and need not ask.
-    ...(!secretly && { network: 'none' }),
+    network,
     resources: { memory: '512MiB', disk: '64MiB', pids: 256 },
     steps: [
       {
@@ -57,12 +65,15 @@ export async function createOrigins(): Promise<Origins> {
     ),
   });
   const program = await probeProgram();
-  const project = join(site.dataDir, 'projects', 'probes');
-  mkdirSync(project, { recursive: true });
-  cpSync(program, join(project, 'probe'));
-  chmodSync(join(project, 'probe'), 0o755);
-  writeFileSync(join(project, 'facts'), outside.facts);
-  writeFileSync(join(project, '.cofferdam.yaml'), workflow(false));
+  const project = (network: 'none' | 'egress') => {
+    const path = join(site.dataDir, 'projects', network);
+    mkdirSync(path, { recursive: true });
+    cpSync(program, join(path, 'probe'));
+    chmodSync(join(path, 'probe'), 0o755);
+    writeFileSync(join(path, 'facts'), outside.facts);
+    writeFileSync(join(path, '.cofferdam.yaml'), workflow(network, false));
+    return path;
+  };
 
   const root = join(site.dataDir, 'forge');
   mkdirSync(root);
@@ -71,18 +82,21 @@ export async function createOrigins(): Promise<Origins> {
   await site.up();
   await register(site, server.url, outside);
 
-  const read = (log: string) => ({ log, findings: findings(log, 'build') });
+  const read = (log: string, place: Place = 'build') => ({ log, findings: findings(log, place) });
+  const run = async (network: 'none' | 'egress') => {
+    const args = ['run', project(network)];
+    const { stdout, stderr } = await site.start(args, { PROBE_CANARY: outside.secret }).ended;
+    return stdout + stderr;
+  };
   const logOf = async (id: string) => (await site.command('logs', id, '--raw')).stdout;
   return {
     site,
     secret: outside.secret,
     of: {
-      'cofferdam run': async () => {
-        const { stdout, stderr } = await site.start(['run', project], { PROBE_CANARY: outside.secret }).ended;
-        return read(stdout + stderr);
-      },
+      'cofferdam run': async () => read(await run('none')),
+      'cofferdam run with egress': async () => read(await run('egress'), 'build with egress'),
       'service build': async () => {
-        const { stdout, stderr } = await site.command('submit', project, '--follow');
+        const { stdout, stderr } = await site.command('submit', project('none'), '--follow');
         return read(stdout + stderr);
       },
       "stranger's pull request": async () => {
@@ -90,7 +104,7 @@ export async function createOrigins(): Promise<Origins> {
         const files = {
           probe: { executable: readFileSync(program) },
           facts: outside.facts,
-          '.cofferdam.yaml': workflow(true),
+          '.cofferdam.yaml': workflow(undefined, true),
         };
         const sha = await repository.commit(files, { branch: 'of-a-stranger' });
         await repository.git('update-ref', 'refs/pull/1/head', sha);

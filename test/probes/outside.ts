@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { run } from '../../runtime/command.ts';
@@ -8,7 +9,7 @@ import { testData } from '../rootfs.ts';
 
 /**
  * Things of the machine that a build must neither find nor reach, and the text that tells the probes of them: a secret, a file,
- * a process, servers on the loopback and on an abstract socket, shared memory.
+ * a process, servers on the loopback, on all addresses and on an abstract socket, shared memory.
  */
 export interface Outside extends AsyncDisposable {
   /** Nobody has it but us. */
@@ -31,15 +32,20 @@ export async function createOutside(more: Readonly<Record<string, string | numbe
     listen({ host: '127.0.0.1', port: 0 }),
     listen({ path: `\0${abstract}` }),
     listen({ path: join(directory, 'socket') }),
+    listen({ host: '0.0.0.0', port: 0 }),
   ]);
-  const address = servers[0].address();
+  const addresses = Object.values(networkInterfaces())
+    .flatMap((each) => each ?? [])
+    .filter(({ family, internal }) => family === 'IPv4' && !internal);
   const { stdout } = await run({ file: 'ipcmk', args: ['--shmem', '4096'] });
   const memory = /\d+/.exec(stdout.toString())?.[0] ?? '';
   const facts: Record<string, string | number> = {
     canary: secret,
     file,
     pid: process.pid,
-    port: typeof address === 'object' && address ? address.port : 0,
+    port: portOf(servers[0]),
+    everywhere: portOf(servers[3]),
+    addresses: addresses.map(({ address }) => address).join(' '),
     abstract,
     sockets: `${join(directory, 'socket')} ${services}`,
     ...Object.fromEntries(namespaces.map((name) => [`ns.${name}`, readlinkSync(`/proc/self/ns/${name}`)])),
@@ -56,6 +62,11 @@ export async function createOutside(more: Readonly<Record<string, string | numbe
       rmSync(directory, { recursive: true });
     },
   };
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === 'object' && address ? address.port : 0;
 }
 
 async function listen(where: { host: string; port: number } | { path: string }): Promise<Server> {

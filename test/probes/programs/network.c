@@ -1,4 +1,4 @@
-/* What a build without a network can reach. */
+/* What a build can reach, without a network and with one. */
 #include "probe.h"
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -52,7 +52,41 @@ static void nowhere(void)
 	}
 }
 
-/* A server that listens on the host, on each of its addresses. */
+/* Of each range that no build may reach, one: other machines, a virtual machine's host, containers, metadata of clouds. */
+static void private_addresses(void)
+{
+	const char *private[] = { "10.0.0.1", "10.0.2.2", "172.17.0.1", "172.31.255.1", "192.168.0.1", "100.64.0.1", "100.100.100.200",
+				  "169.254.169.254", "169.254.170.2", "168.63.129.16", "192.0.0.192", "198.18.0.1" };
+	for (unsigned i = 0; i < sizeof private / sizeof *private; i++)
+		TRY(private[i], reach(SOCK_STREAM, private[i], 80));
+}
+
+/* The other end of the default route, in network order; 0: there is none. */
+static in_addr_t gateway(void)
+{
+	unsigned to, over;
+	for (const char *line = contents("/proc/net/route"); (line = strchr(line, '\n')); line++)
+		if (sscanf(line + 1, "%*s %x %x", &to, &over) == 2 && to == 0)
+			return over;
+	return 0;
+}
+
+/* A server that listens on all addresses of the host, one of which is the other end of the build's link. */
+static void host_addresses(void)
+{
+	int port = atoi(fact("everywhere"));
+	char addresses[4096];
+	struct in_addr over = { gateway() };
+	char *address, *rest = addresses;
+	snprintf(addresses, sizeof addresses, "%s %s", fact("addresses"), over.s_addr ? inet_ntoa(over) : "");
+	if (!port)
+		return found("no port to look for");
+	while ((address = strsep(&rest, " ")))
+		if (*address)
+			TRY(address, reach(SOCK_STREAM, address, port));
+}
+
+/* A server that listens on the host's loopback, by each of its names. */
 static void host_tcp(void)
 {
 	int port = atoi(fact("port"));
@@ -167,6 +201,8 @@ static void shared_memory(void)
 const struct probe network_probes[] = {
 	{ "20-interfaces", interfaces },
 	{ "20-nowhere", nowhere },
+	{ "21-private", private_addresses },
+	{ "21-host", host_addresses },
 	{ "22-host-tcp", host_tcp },
 	{ "22-service-tcp", service_tcp },
 	{ "22-host-unix", host_unix },
