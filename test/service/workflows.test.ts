@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createSite, type Site, until } from './site.ts';
 
 let site: Site;
@@ -62,6 +62,13 @@ steps:
   expect(shown).toMatch(/^deploy: skipped, as build failed$/m);
   expect(shown).toMatch(/^c +skipped, as b failed +- +- +b$/m);
 
+  const log = await site.command('logs', id);
+  expect(log.code).toBe(0);
+  // The same lines, each with whose it is; only what ran side by side may come in another order.
+  expect(log.stdout.split('\n').toSorted()).toEqual(lines.toSorted());
+  const bytes = (await site.command('logs', id, '--raw')).stdout;
+  expect(bytes.split('\n').toSorted()).toEqual(lines.map((line) => line.replace(/^.*? \| /, '')).toSorted());
+
   const events = await site.command('logs', id, '--json');
   expect(events.stdout).toMatch(/"type":"log",.*"workflow":"docs","step":"write"/);
   expect(events.stdout).toMatch(/"type":"service",.*"workflow":"build",.*"name":"helper"/);
@@ -105,4 +112,55 @@ test('workflows go to a worker that has their labels, and ones that no worker ca
     "workflow 'b' asks for a worker with board=small, and workflow 'a' asks for board=big",
   );
   expect(stderr).toContain('failed (invalid)');
+});
+
+describe('with concurrency', () => {
+  const deploy = (more = '') =>
+    `concurrency: { limit: 1, group: "to \${CI_PIPELINE_EVENT}" }
+${more}steps: [{ name: ship, commands: ['echo ships', 'sleep "$PAUSE"'] }]`;
+  const submit = async (dir: string, pause: number) =>
+    (await site.command('submit', dir, '--env', `PAUSE=${pause}`)).stdout.trim();
+  const ships = (id: string) =>
+    until('a deployment', async () =>
+      (await site.get(`/v1/builds/${id}/logs`)).includes('\nships') ? true : undefined,
+    );
+
+  test('a build that can do nothing else waits in the queue, and says for what', async () => {
+    const dir = project('deploying', { '.cofferdam.yaml': deploy() });
+    const first = await submit(dir, 100);
+    await ships(first);
+    const second = await submit(dir, 0);
+    const waits = `It waits for its turn in 'to manual': build ${first} has it (at most 1 at a time).`;
+    await until('a build that waits', async () =>
+      (await site.show(second)).waiting === waits ? true : undefined,
+    );
+    expect((await site.command('show', second)).stdout).toContain(waits);
+    await site.command('cancel', first);
+    const record = await until('an end', async () => {
+      const shown = await site.show(second);
+      return shown.finishedAt === undefined ? undefined : shown;
+    });
+    expect(record).toMatchObject({ status: 'passed', attempts: [{ status: 'passed' }] });
+  });
+
+  test('a workflow that waits while another one runs tells it in the log, and is queued', async () => {
+    const dir = project('testing', {
+      '.cofferdam/test.yaml': 'steps: [{ name: test, commands: [echo tests] }]',
+      '.cofferdam/deploy.yaml': deploy('depends_on: test\n'),
+    });
+    const first = await submit(dir, 100);
+    await ships(first);
+    const second = await submit(dir, 0);
+    const line = `[cofferdam: waits for its turn in 'to manual': build ${first} has it (at most 1 at a time)]\n`;
+    const log = () => site.get(`/v1/builds/${second}/logs`);
+    await until('a line in the log', async () => ((await log()).includes(line) ? true : undefined));
+    expect((await site.show(second)).workflows).toMatchObject([
+      { name: 'deploy', status: 'queued' },
+      { name: 'test', status: 'passed' },
+    ]);
+    expect((await site.command('cancel', second)).code).toBe(0);
+    await until('an end', async () => ((await site.show(second)).status === 'canceled' ? true : undefined));
+    expect((await log()).split(line)).toHaveLength(2);
+    await site.command('cancel', first);
+  });
 });
