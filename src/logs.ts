@@ -27,7 +27,7 @@ export interface LogWriter {
   append(label: string, chunk: Buffer): void | Promise<void>;
   /** So many bytes are left out before what is appended next. */
   mark(cutBytes: number): void;
-  /** Resolves when all of it is in storage as one object. Rejects as append does. */
+  /** Resolves when all of it is in storage as one object; what is appended from now on is left out. Rejects as append does. */
   close(): Promise<{ bytes: number }>;
 }
 

@@ -19,7 +19,9 @@ export function claimEvents(
   );
   const [first] = plan.workflows;
   let label = labelOf({ workflow: first.name, step: first.steps[0].name });
-  const say = (text: string) => log.append(label, Buffer.from(`[cofferdam: ${text}]\n`));
+  const say = (text: string, as = label) => log.append(as, Buffer.from(`[cofferdam: ${text}]\n`));
+  // A log that cannot take it fails the next append too, which tells.
+  const mention = (text: string, as?: string) => void Promise.resolve(say(text, as)).catch(() => {});
   const change = (changed: WorkflowRecord) => {
     workflows.set(changed.name, changed);
     progress.report({ ...record, status: 'running', startedAt, workflows: [...workflows.values()] });
@@ -29,9 +31,8 @@ export function claimEvents(
     if (workflow) change(by(workflow));
   };
   return {
-    progress: () => {},
-    // A log that cannot take a warning fails the next append too, which tells.
-    warning: (text) => void Promise.resolve(say(text)).catch(() => {}),
+    progress: (text) => mention(text, labelOf({ step: 'image' })),
+    warning: (text) => mention(text),
     workflow: change,
     step: (step, name) =>
       changeIn(name, (workflow) => ({ ...workflow, steps: withChange(workflow.steps, step) })),

@@ -24,9 +24,12 @@ import { announcementOf } from './turns.ts';
 
 /** What a worker runs its builds with. */
 export interface ClaimTools extends ClaimedPlanTools {
-  readonly machine: Machine;
+  readonly machine: {
+    readonly driver: Machine['driver'];
+    readonly images: Pick<Machine['images'], 'resolve'>;
+  };
   readonly storage: Storage;
-  readonly records: Records;
+  readonly records: Pick<Records, 'progress'>;
   readonly sources: Pick<ClaimedSources, 'of'>;
   readonly caches: Pick<Caches, 'of'>;
   readonly budget: Budget;
@@ -108,7 +111,11 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
       },
       {
         driver: tools.machine.driver,
-        resolveImage: (ref, pull) => tools.machine.images.resolve(ref, { pull }),
+        resolveImage: (ref, pull) =>
+          tools.machine.images.resolve(ref, {
+            pull,
+            progress: (line) => events.progress(`image ${ref}: ${line}`),
+          }),
         caches: tools.caches.of(spec),
         turns: announced.turns,
         budget: tools.budget,

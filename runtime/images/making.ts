@@ -18,7 +18,7 @@ export async function madeOnce(
 ): Promise<ImageRecord> {
   const { layout } = store;
   const key = bootstrapKey(reference);
-  const waiting = () => progress('waiting for another process that makes the same image');
+  const waiting = () => progress('waiting for another build that makes it');
   return await withWorkplace(store, progress, (work) =>
     withLock(makingLock(layout, `bootstrap-${key}`), 'exclusive', waiting, async () => {
       const present = how === 'missing' ? bootstrapped(layout, reference, key) : undefined;

@@ -43,7 +43,7 @@ export async function pullImage(
     );
     return await installImage(store, work, source, progress);
   };
-  const waiting = () => progress('waiting for another process that pulls the same image');
+  const waiting = () => progress('waiting for another build that pulls it');
   return await withWorkplace(store, progress, (work) =>
     withLock(makingLock(layout, hexOf(digest)), 'exclusive', waiting, async () => {
       const image = readImage(layout, digest) ?? (await fetch(work));

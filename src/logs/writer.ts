@@ -111,7 +111,7 @@ export function openLogWriter({ redis, storage, fence, signal }: LogWriterOption
   return {
     append: (step, chunk) => {
       if (stop.aborted) return stopped.promise;
-      if (chunk.length === 0) return undefined;
+      if (closing || chunk.length === 0) return undefined;
       pieces.push({ step, data: chunk, cutBytes: cut });
       cut = undefined;
       const before = unacknowledged();

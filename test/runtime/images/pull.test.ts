@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run, start } from '../../../runtime/command.ts';
+import { makingLock, storeLayout } from '../../../runtime/images/layout.ts';
+import { withLock } from '../../../runtime/images/lock.ts';
 import { imageStore } from '../../../runtime/images/store.ts';
 import { contents, layer, newStore, publish, startFixture } from './fixture.ts';
 import { architecture, digestOf } from './image-builder.ts';
@@ -167,6 +169,25 @@ describe('several processes', () => {
     ]);
     // Three layers once; the config by us, for its DiffIDs, and by skopeo, for its copy.
     expect(blobsSent(before)).toHaveLength(5);
+  });
+
+  it('that wait for another one which pulls the same image say so', async () => {
+    const { ref, digest } = await publish(fixture.registry, { layers: [layer('awaited')] });
+    const { store, data } = newStore(fixture.path);
+    const lock = makingLock(storeLayout(data), digest.slice('sha256:'.length));
+    const waits = Promise.withResolvers<string>();
+    let pulled: Promise<unknown> | undefined;
+    const told = await withLock(
+      lock,
+      'exclusive',
+      () => {},
+      async () => {
+        pulled = store.resolve(ref, { ...here, progress: waits.resolve });
+        return await waits.promise;
+      },
+    );
+    expect(told).toBe('waiting for another build that pulls it');
+    expect(await pulled).toMatchObject({ digest });
   });
 
   it('may be killed at any moment: the next pull works and clears up', async () => {
