@@ -11,8 +11,11 @@ export interface Share {
  * overtaken for ever by small ones. One that wants more than there is gets all of it, alone.
  */
 export interface Budget {
-  /** Waits for the share; rejects with the signal's reason when it aborts first. Returns what gives it back. */
-  take(share: Share, signal: AbortSignal): Promise<() => void>;
+  /**
+   * Waits for the share; rejects with the signal's reason when it aborts first. Returns what gives it back.
+   * @param waits called if it is not there yet
+   */
+  take(share: Share, signal: AbortSignal, waits?: () => void): Promise<() => void>;
   readonly free: Share;
 }
 
@@ -46,7 +49,7 @@ export function createBudget(total: Share): Budget {
     get free() {
       return { ...free };
     },
-    take: (wanted, signal) => {
+    take: (wanted, signal, waits) => {
       const share = {
         cpus: Math.min(wanted.cpus, total.cpus),
         memoryBytes: Math.min(wanted.memoryBytes, total.memoryBytes),
@@ -79,6 +82,7 @@ export function createBudget(total: Share): Budget {
       signal.addEventListener('abort', giveUp, { once: true });
       waiting.push(entry);
       grantNext();
+      if (!held) waits?.();
       return promise;
     },
   };

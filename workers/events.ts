@@ -6,7 +6,7 @@ export interface BuildEvents extends LogReader {
   /** Something slow goes on: an image is fetched, a build is being stopped. */
   progress(message: string): void;
   warning(message: string): void;
-  /** It begins, with all that is in it, or it has ended. */
+  /** It waits for its turn or for room, or begins, with all that is in it, or it has ended. */
   workflow(workflow: WorkflowRecord): void | Promise<void>;
   step(step: StepRecord, workflow: string): void | Promise<void>;
   service(service: ServiceRecord, workflow: string): void | Promise<void>;

@@ -115,11 +115,16 @@ export async function runWorkflow(plan: Plan, context: WorkflowContext): Promise
  * that is being stopped goes on without. Returns what gives both back.
  */
 async function begin(plan: Plan, context: WorkflowContext): Promise<() => void> {
-  const { turns, budget, abort } = context;
+  const { turns, budget, abort, events } = context;
   const say = noticeOf(plan, context, 'concurrency');
+  // Nobody waits for it: what comes next is told in any case.
+  const tell = () => void Promise.resolve(events.workflow(recordOf(plan, 'queued'))).catch(() => {});
   try {
-    await turns.take(plan.name, abort.stopping, (blocker) => say(`waits for ${inWords(blocker)}`));
-    const giveBack = await budget.take(plan.limits, abort.stopping);
+    await turns.take(plan.name, abort.stopping, (blocker) => {
+      say(`waits for ${inWords(blocker)}`);
+      tell();
+    });
+    const giveBack = await budget.take(plan.limits, abort.stopping, tell);
     return () => {
       giveBack();
       turns.leave(plan.name);

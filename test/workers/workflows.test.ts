@@ -93,6 +93,36 @@ describe('the workflows of a build', () => {
     expect(most).toBe(1);
   });
 
+  test.for<[string, Partial<Plan>, number]>([
+    ['its turn', { concurrency: { group: 'group g', limit: 1 } }, 1e3],
+    ['room on the machine', {}, defaultLimits.cpus],
+  ])('are queued while they wait for %s', async ([, options, cpus]) => {
+    const { events } = await playAll([one('x', 'after 5 0', options), one('y', 'exit 0', options)], {
+      tools: { budget: createBudget({ cpus, memoryBytes: 1e15 }) },
+    });
+    const told = events.filter((event) => event.startsWith('workflow '));
+    expect(told.filter((event) => event.includes(' x '))).toEqual([
+      'workflow x running',
+      'workflow x passed',
+    ]);
+    expect(told.filter((event) => event.includes(' y '))).toEqual(
+      ['queued', 'running', 'passed'].map((status) => `workflow y ${status}`),
+    );
+    expect(told.indexOf('workflow y running')).toBeGreaterThan(told.indexOf('workflow x running'));
+  });
+
+  test('are skipped without a turn, and leave it to others when they end', async () => {
+    const alone = { concurrency: { group: 'group g', limit: 1 } };
+    expect(
+      await ends([
+        one('x', 'exit 1', alone),
+        one('after', 'exit 0', { ...alone, dependsOn: ['x'] }),
+        one('y', 'exit 0', alone),
+        one('z', 'exit 0', { ...alone, dependsOn: ['y'] }),
+      ]),
+    ).toEqual(['failed', 'x failed', 'after skipped for x', 'y passed', 'z passed']);
+  });
+
   test('are told of in events, and each chunk of the log has its workflow', async () => {
     const { events } = await playAll([one('x', 'print hello'), one('y', 'exit 0', { dependsOn: ['x'] })]);
     expect(events).toEqual([
