@@ -3,6 +3,7 @@ import type { Command, Sandbox } from '../runtime/sandbox.ts';
 import type { Readiness } from '../src/workflow/plan.ts';
 import type { Box } from './containers.ts';
 import { createLastLines } from './last-lines.ts';
+import { withoutTraces } from './traces.ts';
 
 /** A service that has been started. */
 export interface Started {
@@ -10,6 +11,8 @@ export interface Started {
   readonly box: Box;
   /** What runs in the box. */
   readonly command: Command;
+  /** What the log shows of its commands before they run; none when it has no commands. */
+  readonly traces: readonly string[];
   /** Calls back with its output from now on; returns what ends that. */
   readonly listen: (listener: (chunk: Buffer) => void) => () => void;
 }
@@ -70,15 +73,17 @@ async function untilPassed(
   }
 }
 
-function untilWritten(text: string, { listen }: Started, signal: AbortSignal): Promise<void> {
+function untilWritten(text: string, { listen, traces }: Started, signal: AbortSignal): Promise<void> {
   const wanted = Buffer.from(text);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let before: Buffer = Buffer.alloc(0);
-  const unlisten = listen((chunk) => {
+  const look = (chunk: Buffer) => {
     const all = Buffer.concat([before, chunk]);
     if (all.includes(wanted)) resolve();
     before = Buffer.from(all.subarray(Math.max(0, all.length - wanted.length + 1)));
-  });
+  };
+  // `echo ready` is not ready when it is shown.
+  const unlisten = listen(withoutTraces(traces, look));
   const onAbort = () => reject(signal.reason);
   signal.addEventListener('abort', onAbort);
   if (signal.aborted) onAbort();

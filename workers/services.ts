@@ -3,6 +3,7 @@ import type { ServiceRecord } from '../src/build.ts';
 import { labelOf } from '../src/logs/label.ts';
 import type { Plan, PlanService } from '../src/workflow/plan.ts';
 import { writtenDuration } from '../src/workflow/quantity.ts';
+import { traces } from '../src/workflow/script.ts';
 import type { Abort } from './abort.ts';
 import { type CommandParts, serviceCommand } from './commands.ts';
 import type { Containers } from './containers.ts';
@@ -63,19 +64,21 @@ export function createServices(context: ServicesContext): Services {
   let failure: string | undefined;
 
   const labelFor = ({ name }: PlanService) => labelOf({ workflow: plan.name, step: `service:${name}` });
-  const tell = async ({ name }: PlanService, change: Partial<ServiceRecord>): Promise<void> => {
+  const note = ({ name }: PlanService, change: Partial<ServiceRecord>): ServiceRecord => {
     const record: ServiceRecord = { ...records.get(name), name, status: 'running', ...change };
     records.set(name, record);
-    await events.service(record, plan.name);
+    return record;
+  };
+  const tell = async (service: PlanService, change: Partial<ServiceRecord>): Promise<void> => {
+    await events.service(note(service, change), plan.name);
   };
 
   /** Says what is wrong and what the service wrote last, and stops the workflow unless the service may fail. */
-  const fail = async (service: Service, change: Partial<ServiceRecord>, what: string): Promise<void> => {
+  const fail = async (service: Service, what: string): Promise<void> => {
     service.state = 'failed';
     const message = `service '${service.plan.name}' ${what}`;
     const fatal = service.plan.onFailure === 'fail';
     if (fatal) failure ??= message;
-    await tell(service.plan, { status: 'failed', ...change });
     const last = service.lastLines();
     const heading = `[cofferdam: ${message}${last.length > 0 ? '; its last lines:' : ''}]\n`;
     await log.write(labelFor(service.plan), Buffer.concat([Buffer.from(mask.text(heading)), last]));
@@ -94,11 +97,8 @@ export function createServices(context: ServicesContext): Services {
       return await tell(service.plan, { status: 'canceled', reason: 'canceled', ...ended });
     }
     const when = state === 'ready' ? 'while steps needed it' : 'before it was ready';
-    await fail(
-      service,
-      { reason: exit.reason, ...ended },
-      `${causes[exit.reason]} ${when} (exit code ${exit.code})`,
-    );
+    await tell(service.plan, { status: 'failed', reason: exit.reason, ...ended });
+    await fail(service, `${causes[exit.reason]} ${when} (exit code ${exit.code})`);
   };
 
   const launch = async (service: PlanService): Promise<Service> => {
@@ -121,6 +121,7 @@ export function createServices(context: ServicesContext): Services {
       command,
       job,
       lastLines: lines.text,
+      traces: service.run.kind === 'commands' ? traces(service.run.commands) : [],
       listen: (listener) => {
         listeners.add(listener);
         return () => listeners.delete(listener);
@@ -151,7 +152,9 @@ export function createServices(context: ServicesContext): Services {
       if (!late.aborted) throw error;
       const detail = said === '' ? '' : ` (${said})`;
       const time = writtenDuration(deadlineMs);
-      await fail(service, { reason: 'timeout' }, `was not ready within ${time}${detail}`);
+      // It runs still: followers are told when it has ended.
+      note(service.plan, { status: 'failed', reason: 'timeout' });
+      await fail(service, `was not ready within ${time}${detail}`);
       service.job.stop(besideGraceMs);
     } finally {
       over.abort();

@@ -10,10 +10,18 @@ export const maxScriptBytes = 128 * 1024 - 1;
  * from swallowing what follows.
  */
 export function shellScript(commands: readonly string[]): string {
-  return [
-    'set -e\n',
-    ...commands.map((each) => `printf '+ %s\\n' ${quoted(each.replace(/\n+$/, ''))}\n${each}\n\n`),
-  ].join('');
+  return ['set -e\n', ...commands.map((each) => `printf '+ %s\\n' ${quoted(shown(each))}\n${each}\n\n`)].join(
+    '',
+  );
+}
+
+/** What the script writes of each command before it runs it. */
+export function traces(commands: readonly string[]): string[] {
+  return commands.map((each) => `+ ${shown(each)}\n`);
+}
+
+function shown(command: string): string {
+  return command.replace(/\n+$/, '');
 }
 
 function quoted(text: string): string {

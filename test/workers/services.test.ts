@@ -115,6 +115,20 @@ describe('a service that fails', () => {
     });
     const shown = `log service:db [cofferdam: ${message}; its last lines:]\n${lines.slice(-50).join('')}`;
     expect(events).toContain(shown);
+    expect(statesOf(events).filter((event) => event.startsWith('service'))).toEqual([
+      'service db running',
+      'service db failed',
+    ]);
+  });
+
+  test('to write its line is not ready for a command that is shown with it', async () => {
+    const driver = fakeDriver(({ args: [program] }) => ({
+      output: program === '/bin/sh' ? ['+ echo nev', 'er\n'] : [],
+      delayMs: program === '/bin/sh' ? 20_000 : 0,
+    }));
+    const run = { kind: 'commands', commands: ['echo never'] } as const;
+    const { record } = await playWith([server({ ready: never, run })], { tools: { driver } });
+    expect(record).toMatchObject({ status: 'failed', reason: 'service' });
   });
 
   test('to get ready says what its check said last', async () => {

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-enum { PAUSE_MS = 20, ANSWER_MS = 5000 };
+enum { PAUSE_MS = 20, ANSWER_MS = 5000, REST_MS = 100, REST_BYTES = 1 << 20 };
 
 static long now_ms(void)
 {
@@ -61,6 +61,16 @@ static int is_well(int fd, const char *path, long deadline)
 	return !memcmp(status, "HTTP/1.", 7) && status[8] == ' ' && (status[9] == '2' || status[9] == '3');
 }
 
+/* Takes the rest of an answer: closing before it has come resets the connection, which servers complain of in their log. */
+static void take_rest(int fd)
+{
+	static char rest[65536];
+	long deadline = now_ms() + REST_MS;
+	ssize_t n;
+	for (size_t have = 0; have < REST_BYTES && ready(fd, POLLIN, deadline) && (n = read(fd, rest, sizeof rest)) > 0;)
+		have += n;
+}
+
 static int answers(int port, const char *path)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
@@ -68,6 +78,8 @@ static int answers(int port, const char *path)
 		long deadline = now_ms() + ANSWER_MS;
 		int fd = connect_to(families[i], port, deadline);
 		int well = fd >= 0 && (!path || is_well(fd, path, deadline));
+		if (well && path)
+			take_rest(fd);
 		if (fd >= 0)
 			close(fd);
 		if (well)

@@ -51,6 +51,21 @@ test.each([
   await vi.waitFor(() => expect(asked).toContain(request), { timeout: 5000 });
 });
 
+test('a server can send all that it has to say', async () => {
+  await using place = lab();
+  const sandbox = place.open();
+  let said = '';
+  // It is asked, begins to answer, and learns by the next write whether its client is still there.
+  const slow = `perl -MIO::Socket::IP -e '
+    $| = 1; $SIG{PIPE} = "IGNORE"; $s = IO::Socket::IP->new(LocalHost => "127.0.0.1", LocalPort => 80, Listen => 5) or die $@;
+    $c = $s->accept; sysread($c, $_, 4096); print $c "HTTP/1.1 200 OK\r\n\r\n"; $c->flush;
+    print $c "x" x 300_000; print $c->flush ? "all sent" : "cut off: $!"; close $c'`;
+  const ended = start(sandbox).run(shell(slow), (chunk) => void (said += chunk.toString()));
+  await sandbox.answers({ kind: 'http', port: 80, path: '/' }, never());
+  await ended;
+  expect(said).toBe('all sent');
+});
+
 test.each([
   ['nothing', ''],
   ['no HTTP', 'SSH-2.0-OpenSSH_9.2p1 200'],
