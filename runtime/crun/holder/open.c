@@ -69,6 +69,8 @@ static struct plan parse(int argc, char **argv)
 	}
 	if (!plan.mount || !plan.crun || !plan.layers || !plan.slots || !plan.inside || !plan.disk)
 		fail("open needs --mount, --crun, --layers, --slots, --workspace and --tmpfs or --ext4");
+	if (*plan.inside != '/')
+		fail("--workspace '%s' must begin with /", plan.inside);
 	if (!plan.slot_count || plan.first_id < IDS || plan.first_id + plan.slot_count * IDS > UINT_MAX)
 		fail("the id ranges do not fit");
 	return plan;

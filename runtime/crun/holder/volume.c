@@ -76,6 +76,8 @@ void add_volume(const struct plan *plan, const struct spaces *spaces, char **wor
 	const char *inside = words[0], *in_workspace = below(inside, plan->inside);
 	int n = volume_count, layer_count = count - 2;
 
+	if (*inside != '/')
+		fail("volume '%s': its path must begin with /", inside);
 	if (n == MAX_VOLUMES || layer_count > MAX_LIST || strlen(inside) >= sizeof *volumes[0])
 		fail("too many volumes, or too many layers in one");
 	if (!(volumes[n] = malloc(sizeof *volumes[0])))
