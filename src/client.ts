@@ -37,7 +37,8 @@ export interface Client {
   approve(id: string): Promise<ShownBuild>;
   /** The new build. */
   retry(id: string): Promise<ShownBuild>;
-  follow(id: string, signal: AbortSignal): AsyncGenerator<BuildEvent>;
+  /** @param reach `now`: of a build that goes on only what there is now */
+  follow(id: string, signal: AbortSignal, reach?: 'end' | 'now'): AsyncGenerator<BuildEvent>;
   /** The log as far as it has come. */
   log(id: string): Promise<AsyncIterable<Uint8Array>>;
   artifacts(id: string): Promise<readonly ArtifactRecord[]>;
@@ -98,7 +99,7 @@ export function openClient(target: Target, onWait: (why: string) => void): Clien
     cancel: (id) => json(http({ method: 'POST', path: `${build(id)}/cancel`, repeatable: true })),
     approve: (id) => json(http({ method: 'POST', path: `${build(id)}/approve`, repeatable: true })),
     retry: (id) => json(http({ method: 'POST', path: `${build(id)}/retry` })),
-    follow: (id, signal) => followBuild(http, id, signal),
+    follow: (id, signal, reach) => followBuild(http, id, signal, reach),
     log: (id) => body(http({ method: 'GET', path: `${build(id)}/logs`, headers: { accept: 'text/plain' } })),
     artifacts: async (id) =>
       (await json<{ artifacts: ArtifactRecord[] }>(http({ method: 'GET', path: `${build(id)}/artifacts` })))

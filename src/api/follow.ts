@@ -16,6 +16,8 @@ export interface FollowOptions {
   readonly format: LogFormat;
   /** A number is a byte of the attempt that runs, or will be the first. */
   readonly from: number | LogPosition;
+  /** Ends there instead of with the build. */
+  readonly until?: LogPosition;
   readonly signal: AbortSignal;
   readonly heartbeatMs: number;
 }
@@ -35,12 +37,13 @@ const reconnectMs = 2000;
  */
 export async function* followBuild(
   sources: Sources,
-  { format, from, signal, heartbeatMs }: FollowOptions,
+  { format, from, until, signal, heartbeatMs }: FollowOptions,
 ): AsyncGenerator<Buffer> {
   const bell = createBell();
   signal.addEventListener('abort', bell.ring);
   const view = sources.record(bell.ring);
   const cursor = logCursor(sources, { from, restarts: format !== 'plain' }, bell.ring);
+  let told = typeof from === 'number' ? from : from.offset;
   try {
     if (format === 'event-stream') yield Buffer.from(`retry: ${reconnectMs}\n\n`);
     while (!signal.aborted) {
@@ -50,10 +53,12 @@ export async function* followBuild(
         yield Buffer.from(changes.map(({ type, event }) => encode(format, type, event)).join(''));
       }
       const record = view.record();
+      if (until && (record.attempt > until.attempt || told >= until.offset)) return;
       const entry = cursor.next(record);
       if (entry instanceof LogMissing) {
         if (format === 'plain') throw entry;
         yield Buffer.from(encode(format, 'gap', { detail: entry.message }));
+        if (until) return;
         continue;
       }
       if (entry === 'end' && isFinished(record)) {
@@ -63,6 +68,7 @@ export async function* followBuild(
       }
       if (entry !== 'end' && entry !== 'wait') {
         yield entry.frame(format);
+        told = entry.end;
         continue;
       }
       // The log may end before its record is here.

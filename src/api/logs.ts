@@ -1,5 +1,7 @@
 import type { Readable } from 'node:stream';
 import { Type } from 'typebox';
+import type { BuildRecord } from '../build.ts';
+import { bytesSoFar } from '../logs/stream.ts';
 import type { LogPosition } from '../logs.ts';
 import { tokenOf } from './auth.ts';
 import { BuildPath, knownBuild } from './builds.ts';
@@ -12,6 +14,7 @@ import { named } from './schema.ts';
 import type { App, Context } from './service.ts';
 import { openStream } from './stream.ts';
 import { sendText } from './text.ts';
+import { isFinished } from './watch.ts';
 
 const formats: Readonly<Record<string, LogFormat>> = {
   'text/plain': 'plain',
@@ -31,7 +34,9 @@ const LogQuery = Type.Object(
     follow: Type.Optional(
       Type.Enum(['0', '1'] as const, {
         type: 'string',
-        description: 'Of text/plain: wait for more until the build is finished. The other types always do.',
+        description:
+          'Whether to wait for more until the build is finished; 0: only what there is now. Default: 0 for text/plain, ' +
+          'else 1.',
       }),
     ),
   },
@@ -98,9 +103,25 @@ export function logs(app: App, context: Context): void {
         return await sendText(context, build, { after, range, follow: follow === '1' }, reply);
       if (lastEventId === endId) return reply.code(204).send(null);
       const from = format === 'event-stream' && lastEventId ? positionOf(lastEventId) : after;
-      return reply.send(openStream(context, build.record, { format, from }, reply));
+      return reply.send(
+        openStream(
+          context,
+          build.record,
+          { format, from, ...(follow === '0' && (await now(context, build.record))) },
+          reply,
+        ),
+      );
     },
   );
+}
+
+/** How far the log of a build that goes on has come; nothing of one that is finished, which has an end of its own. */
+async function now(
+  { redis, reach }: Context,
+  record: BuildRecord,
+): Promise<{ readonly until?: LogPosition }> {
+  if (isFinished(record)) return {};
+  return { until: { attempt: record.attempt, offset: await reach(() => bytesSoFar(redis, record)) } };
 }
 
 function positionOf(lastEventId: string): LogPosition {

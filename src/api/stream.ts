@@ -12,7 +12,7 @@ const stallMs = 120_000;
 export function openStream(
   context: Context,
   record: BuildRecord,
-  options: Pick<FollowOptions, 'format' | 'from'>,
+  options: Pick<FollowOptions, 'format' | 'from' | 'until'>,
   reply: FastifyReply,
 ): Readable {
   const { hub, watch, heartbeatMs } = context;

@@ -38,6 +38,18 @@ export async function followToEnd(client: Client, id: string, json: boolean): Pr
   }
 }
 
+/** Shows the log of a build as far as it has come, as followToEnd() does; returns the exit code: 3 if some of it is lost. */
+export async function showLog(client: Client, id: string): Promise<number> {
+  const screen = createScreen(createOutput());
+  let code: number = exitCode.passed;
+  for await (const event of client.follow(id, new AbortController().signal, 'now')) {
+    if (event.type === 'gap') code = exitCode.errored;
+    if (event.type !== 'end') await show(event, screen);
+  }
+  await screen.logEnds();
+  return code;
+}
+
 type Screen = ReturnType<typeof createScreen> | ReturnType<typeof createEvents>;
 
 /**

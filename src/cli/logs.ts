@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { withService } from './connect.ts';
 import { exitCode } from './exit.ts';
 import { UsageError } from '../usage.ts';
-import { followToEnd } from './follow.ts';
+import { followToEnd, showLog } from './follow.ts';
 import { createOutput } from './output.ts';
 
 interface LogsOptions {
@@ -15,7 +15,10 @@ interface LogsOptions {
 export function command(): Command {
   return new Command('logs')
     .summary('print the log of a build')
-    .description('Prints the log of a build as far as it has come; with --follow until the build ends.')
+    .description(
+      'Prints the log of a build as far as it has come; with --follow until the build ends. Where steps ran side by ' +
+        'side, each line says whose it is.',
+    )
     .argument('<id>', 'the build; the beginning of its id is enough')
     .option('-f, --follow', 'show the build until it ends, and exit as it did; Ctrl-C detaches')
     .option('--raw', 'nothing but the bytes of the log; with --follow until the build ends')
@@ -28,6 +31,7 @@ async function logs(text: string, { follow, raw, json }: LogsOptions): Promise<v
   process.exitCode = await withService(async (client) => {
     const id = await client.identify(text);
     if ((follow || json) && !raw) return await followToEnd(client, id, json === true);
+    if (!raw) return await showLog(client, id);
     const output = createOutput();
     if (!follow) {
       for await (const chunk of await client.log(id)) await output.out(Buffer.from(chunk));

@@ -106,6 +106,7 @@ export function createScreen(output: Output, form: Form = 'sections') {
         output.out(`${before}[cofferdam: ${cutBytes} bytes of the log were cut here]\n`),
       ]);
     },
+    logEnds: () => showRest(),
     artifact: () => {},
     end: async (record: BuildRecord, keptIn: string | undefined) => {
       await showRest();

@@ -36,8 +36,14 @@ const silenceMs = 45_000;
  * Follows a build until it ends: every byte of its log once and in order, however often the connection breaks; the
  * service is asked again from the last event on. Throws UnreachableError, RefusedError, ProtocolError.
  * @param signal ends it without `end`
+ * @param reach `now`: of a build that goes on only what there is now; then it ends without `end`
  */
-export async function* followBuild(http: Http, id: string, signal: AbortSignal): AsyncGenerator<BuildEvent> {
+export async function* followBuild(
+  http: Http,
+  id: string,
+  signal: AbortSignal,
+  reach: 'end' | 'now' = 'end',
+): AsyncGenerator<BuildEvent> {
   let position = { attempt: 0, offset: 0 };
   let lastEventId: string | undefined;
   while (!signal.aborted) {
@@ -47,6 +53,7 @@ export async function* followBuild(http: Http, id: string, signal: AbortSignal):
       const { body } = await http({
         method: 'GET',
         path: `/v1/builds/${id}/logs`,
+        query: { follow: reach === 'now' ? '0' : undefined },
         headers: {
           accept: 'text/event-stream',
           ...(lastEventId !== undefined && { 'last-event-id': lastEventId }),
@@ -74,6 +81,7 @@ export async function* followBuild(http: Http, id: string, signal: AbortSignal):
         } else if (known) yield known;
         if (known?.type === 'end') return;
       }
+      if (reach === 'now') return;
       if (!signal.aborted) yield { type: 'interrupted', why: 'the service closed the connection' };
     } catch (error) {
       if (signal.aborted) return;

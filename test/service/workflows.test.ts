@@ -163,4 +163,16 @@ ${more}steps: [{ name: ship, commands: ['echo ships', 'sleep "$PAUSE"'] }]`;
     expect((await log()).split(line)).toHaveLength(2);
     await site.command('cancel', first);
   });
+
+  test('workflows of one build take turns with cofferdam run too', async () => {
+    const dir = project('alone', { '.cofferdam/deploy.yaml': deploy('matrix: { TO: [here, there] }\n') });
+    const { code, stdout } = await site.command('run', dir, '--env', 'PAUSE=0.2', '--json');
+    expect(code).toBe(0);
+    const told = stdout
+      .split('\n')
+      .flatMap((line) => /^{"type":"workflow".*"status":"(\w+)"/.exec(line)?.[1] ?? []);
+    expect(told.toSorted()).toEqual(['passed', 'passed', 'queued', 'running', 'running']);
+    expect(told.indexOf('passed')).toBeLessThan(told.lastIndexOf('running'));
+    expect(stdout).toContain('another workflow of this build has it (at most 1 at a time)');
+  });
 });

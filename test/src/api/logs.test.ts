@@ -238,6 +238,30 @@ describe('text/event-stream', () => {
     expect((await get(id, sse).then(events)).map(({ type }) => type)).toEqual(['status', 'end']);
   });
 
+  test('ends with what there is when asked with follow=0, and goes on from there', async () => {
+    const id = await submit();
+    expect((await get(id, sse, '?follow=0').then(events)).map(({ type }) => type)).toEqual(['status']);
+    const end = Promise.withResolvers<void>();
+    worker = startWorker(service, async ({ log, claim: { spec } }) => {
+      // Other tests leave builds in the queue.
+      if (spec.id !== id) return { status: 'passed' };
+      await log.append('test', Buffer.from('one\n'));
+      await end.promise;
+      await log.append('test', Buffer.from('two\n'));
+      return { status: 'passed' };
+    });
+    const soFar = async () => await get(id, sse, '?follow=0').then(events);
+    await until(async () => logsOf(await soFar()).length > 0);
+    const seen = await soFar();
+    expect(bytesOf(seen).toString()).toBe('one\n');
+    const { id: lastEventId = '' } = logsOf(seen).at(-1) ?? {};
+    const from = { ...sse, 'last-event-id': lastEventId };
+    expect(logsOf(await get(id, from, '?follow=0').then(events))).toEqual([]);
+    end.resolve();
+    expect(bytesOf(await get(id, from).then(events)).toString()).toBe('two\n');
+    expect((await soFar()).at(-1)).toMatchObject({ type: 'end', record: { status: 'passed' } });
+  });
+
   test('begins anew when the platform tries again', async () => {
     const id = await submit();
     const following = get(id, sse).then(events);
