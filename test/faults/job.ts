@@ -1,5 +1,5 @@
 import type { Submission } from '../../src/api/submission.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../random.ts';
 
 /** A build that prints a pseudo-random stream, so that every byte of its log is known beforehand. */
 export interface Job {

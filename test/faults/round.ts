@@ -4,7 +4,7 @@ import { type Census, census } from '../census.ts';
 import { violationsOf } from './invariants.ts';
 import { tickingJob } from './job.ts';
 import { openLedger } from './ledger.ts';
-import { createRandom } from './random.ts';
+import { createRandom } from '../random.ts';
 import { type Fault, type Preparation, type Scene, submitLoad } from './scene.ts';
 import { startService } from './service.ts';
 import { makeScratch } from './site.ts';

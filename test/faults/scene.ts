@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Entry, Ledger } from './ledger.ts';
 import type { Tolerance } from './invariants.ts';
 import { type Job, randomJob } from './job.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../random.ts';
 import type { Service, WorkerVictim } from './service.ts';
 
 /** What a fault has to work with. */

@@ -1,5 +1,5 @@
 import type { Tolerance } from './invariants.ts';
-import { createRandom } from './random.ts';
+import { createRandom } from '../random.ts';
 import { type Fault, type Preparation, submitLoad } from './scene.ts';
 
 /** Several faults in one round, side by side, each with decisions of its own. One alone is as it was. */

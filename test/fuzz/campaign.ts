@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { createRandom } from '../faults/random.ts';
+import { createRandom } from '../random.ts';
 import { smaller } from './smaller.ts';
 import type { Budget, Report, Session, Target } from './target.ts';
 

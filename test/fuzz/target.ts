@@ -1,4 +1,4 @@
-import type { Random } from '../faults/random.ts';
+import type { Random } from '../random.ts';
 
 /**
  * Something that takes a stranger's input, and what it promises for all of it.

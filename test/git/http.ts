@@ -129,3 +129,17 @@ function backend(
   };
   stdout.on('data', readHead);
 }
+
+/** The same while something works with it. */
+export async function withHttp<T>(
+  root: string,
+  options: HttpGitOptions,
+  work: (server: HttpGitServer) => Promise<T>,
+): Promise<T> {
+  const server = await serveHttp(root, options);
+  try {
+    return await work(server);
+  } finally {
+    await server.stop();
+  }
+}

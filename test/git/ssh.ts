@@ -1,12 +1,13 @@
 import { once } from 'node:events';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findTool } from '../../runtime/host/tools.ts';
 import { thisHost } from '../../runtime/host.ts';
 import { run, start } from '../../runtime/command.ts';
+import { freePort } from '../free-port.ts';
 
 export interface SshGitServer {
   /** `ssh://git@127.0.0.1:PORT` and the directory; a repository is below by its path in `root`. */
@@ -113,14 +114,4 @@ async function listens(port: number): Promise<boolean> {
   } finally {
     socket.destroy();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

@@ -2,12 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../../runtime/command.ts';
 import type { ShownBuild } from '../../src/client.ts';
 import { debian } from '../rootfs.ts';
+import { freePort } from '../free-port.ts';
 
 const main = join(import.meta.dirname, '../../bin/main.ts');
 
@@ -159,14 +159,4 @@ async function processesOf(dataDir: string, words: readonly string[]): Promise<n
     if (ours && words.every((word) => args.split('\0').includes(word))) found.push(pid);
   }
   return found;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (typeof address !== 'object' || !address) throw new Error('no port');
-  return address.port;
 }

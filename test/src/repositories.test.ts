@@ -1,16 +1,12 @@
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { RedisHandle } from '../../src/redis.ts';
-import { openRepositories, type Repositories } from '../../src/repositories.ts';
+import type { Repositories } from '../../src/repositories.ts';
 import { newRepository } from '../../src/repositories/change.ts';
-import { openSecrets, type Secrets } from '../../src/secrets.ts';
-import { openSettings } from '../../src/settings.ts';
-import { openStorage } from '../../src/storage/storage.ts';
-import { openVault } from '../../src/vault.ts';
+import type { Secrets } from '../../src/secrets.ts';
 import { VaultError } from '../../src/vault/error.ts';
-import { createKeyFile } from '../../src/vault/key-file.ts';
 import { useRedis } from '../redis.ts';
 import { type Directory, temporaryDirectory } from '../workers/directory.ts';
+import { openSettled } from './settled.ts';
 
 const redis = useRedis();
 let directory: Directory;
@@ -20,12 +16,7 @@ let secrets: Secrets;
 beforeEach(async () => {
   directory = temporaryDirectory();
   handle = await redis.connect();
-  const keyFile = join(directory.path, 'secret.key');
-  await createKeyFile(keyFile);
-  const vault = openVault(keyFile);
-  const settings = openSettings(handle, openStorage(`file:${join(directory.path, 'archive')}`));
-  repositories = openRepositories(settings, vault);
-  secrets = openSecrets(settings, vault);
+  ({ repositories, secrets } = await openSettled(handle, directory.path));
 });
 afterEach(() => directory[Symbol.dispose]());
 

@@ -3,17 +3,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { RedisHandle } from '../../src/redis.ts';
 import { newRepository } from '../../src/repositories/change.ts';
-import { openRepositories, type Repositories } from '../../src/repositories.ts';
-import { openSecrets, SecretError, type Secrets, type SecretScope } from '../../src/secrets.ts';
-import { openSettings } from '../../src/settings.ts';
-import { openStorage } from '../../src/storage/storage.ts';
-import { openVault } from '../../src/vault.ts';
+import type { Repositories } from '../../src/repositories.ts';
+import { SecretError, type Secrets, type SecretScope } from '../../src/secrets.ts';
 import { VaultError } from '../../src/vault/error.ts';
-import { createKeyFile } from '../../src/vault/key-file.ts';
 import { useRedis } from '../redis.ts';
 import { type Directory, temporaryDirectory } from '../workers/directory.ts';
-import { randomFrom } from '../workers/random.ts';
+import { randomFrom } from '../random.ts';
 import { textsIn } from './redis-texts.ts';
+import { openSettled } from './settled.ts';
 
 const redis = useRedis();
 let directory: Directory;
@@ -23,12 +20,7 @@ let repositories: Repositories;
 beforeEach(async () => {
   directory = temporaryDirectory();
   handle = await redis.connect();
-  const keyFile = join(directory.path, 'secret.key');
-  await createKeyFile(keyFile);
-  const vault = openVault(keyFile);
-  const settings = openSettings(handle, openStorage(`file:${join(directory.path, 'archive')}`));
-  secrets = openSecrets(settings, vault);
-  repositories = openRepositories(settings, vault);
+  ({ repositories, secrets } = await openSettled(handle, directory.path));
 });
 afterEach(() => directory[Symbol.dispose]());
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createBudget } from '../../workers/budget.ts';
-import { randomFrom } from './random.ts';
+import { randomFrom } from '../random.ts';
 
 const GiB = 1024 ** 3;
 const never = new AbortController().signal;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type Fate, runGraph, type Task } from '../../workers/graph.ts';
-import { randomFrom } from './random.ts';
+import { randomFrom } from '../random.ts';
 
 type End = 'success' | 'failure';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createBuildLog, type LogReader } from '../../workers/log.ts';
-import { randomFrom } from './random.ts';
+import { randomFrom } from '../random.ts';
 
 /** What a reader was told; `bytes` and the step of each byte. */
 interface Heard {

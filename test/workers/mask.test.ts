@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { createMask, type Mask } from '../../workers/mask.ts';
 import { maskedForms } from '../../workers/masked-forms.ts';
 import { mark, plainly } from './plain-mask.ts';
-import { randomFrom } from './random.ts';
+import { randomFrom } from '../random.ts';
 
 /** What a mask makes of chunks, as bytes in latin1. */
 function through(mask: Mask, chunks: readonly Buffer[]): string {

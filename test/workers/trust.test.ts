@@ -3,7 +3,7 @@ import { defaultLimits } from '../../src/limits.ts';
 import type { UntrustedPolicy } from '../../src/repositories.ts';
 import { type Network, type Plan, planDefaults } from '../../src/workflow/plan.ts';
 import { clamp } from '../../workers/trust.ts';
-import { randomFrom } from './random.ts';
+import { randomFrom } from '../random.ts';
 import { step } from './rehearsal.ts';
 
 const GiB = 1024 ** 3;

@@ -1,7 +1,7 @@
 import { isTrue } from '../../../src/workflow/expression/evaluate.ts';
 import { ExpressionError } from '../../../src/workflow/expression/expression.ts';
 import { parseExpression } from '../../../src/workflow/expression/parse.ts';
-import type { Random } from '../../faults/random.ts';
+import type { Random } from '../../random.ts';
 import { mutateText, oneOf, words } from '../mutate.ts';
 import type { Target } from '../target.ts';
 

@@ -17,7 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 import { CommandError, run } from '../../../runtime/command.ts';
-import type { Random } from '../../faults/random.ts';
+import type { Random } from '../../random.ts';
 import { compileSanitized } from '../holder/sanitized.ts';
 import { oneOf, textOf, words } from '../mutate.ts';
 import type { Target } from '../target.ts';

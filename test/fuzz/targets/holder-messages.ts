@@ -7,7 +7,7 @@ import { rlimits } from '../../../runtime/crun/rlimits.ts';
 import { seccompFilter } from '../../../runtime/crun/seccomp/filter.ts';
 import { containerSpec } from '../../../runtime/crun/spec.ts';
 import { createSpawner, type Spawner } from '../../../runtime/crun/spawner.ts';
-import type { Random } from '../../faults/random.ts';
+import type { Random } from '../../random.ts';
 import { debian, layersDir, makeDebian, testData } from '../../rootfs.ts';
 import { compileSanitized, stoppedStatus } from '../holder/sanitized.ts';
 import { mutateBytes, oddities, oneOf, words } from '../mutate.ts';

@@ -7,7 +7,7 @@ import { ImageError } from '../../../runtime/images/image.ts';
 import { type Contain, unpackLayer } from '../../../runtime/images/layer.ts';
 import { layerLimits } from '../../../runtime/images/layer-limits.ts';
 import type { Dialect } from '../../../runtime/images/layer-filter.ts';
-import type { Random } from '../../faults/random.ts';
+import type { Random } from '../../random.ts';
 import { type Entry, tar } from '../../runtime/images/tar-builder.ts';
 import { mutateBytes, oneOf, textOf, words } from '../mutate.ts';
 import type { Target } from '../target.ts';

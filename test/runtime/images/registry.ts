@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { openSync } from 'node:fs';
 import { run, start } from '../../../runtime/command.ts';
+import { freePort } from '../../free-port.ts';
 
 export interface Registry {
   /** `127.0.0.1:PORT` */
@@ -55,14 +55,4 @@ export async function startRegistry(dir: string, htpasswd?: string): Promise<Reg
       await closed;
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createEvents } from '../../../src/cli/events.ts';
 import { labelOf } from '../../../src/logs/label.ts';
-import { randomFrom } from '../../workers/random.ts';
+import { randomFrom } from '../../random.ts';
 import { recorder, recordOf } from './recorder.ts';
 
 interface LogEvent {

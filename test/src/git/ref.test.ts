@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CommandError, run } from '../../../runtime/command.ts';
 import { GitRefError, parseBranch, parseRef, parseSha } from '../../../src/git/ref.ts';
-import { createRandom } from '../../faults/random.ts';
+import { createRandom } from '../../random.ts';
 import { cleanGit } from '../../git/repository.ts';
 
 test.each([

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CommandError, run } from '../../../runtime/command.ts';
 import { GitUrlError, parseGitUrl, sameServer } from '../../../src/git/url.ts';
 import { cleanGit } from '../../git/repository.ts';
-import { createRandom } from '../../faults/random.ts';
+import { createRandom } from '../../random.ts';
 
 const parse = (text: string) => parseGitUrl(text, { hosts: 'public' });
 

@@ -7,6 +7,7 @@ import { openStatuses, type StatusPace } from '../../../src/statuses.ts';
 import { forgeOf } from '../../../src/triggers/forges.ts';
 import { openService } from '../queue/service.ts';
 import { makeSpec } from '../queue/specs.ts';
+import { makeRepository } from '../triggers/samples.ts';
 import { forgeKind, type ForgeServer, type Kind } from './forge-server.ts';
 
 /** Some fifty times as fast as the real one. */
@@ -21,22 +22,14 @@ export const quickPace: StatusPace = {
 };
 
 export function repositoryAt(kind: Kind, apiUrl: string, name = 'acme/tool'): Repository {
-  return {
+  return makeRepository({
     name,
     url: `https://forge.example/${name}.git`,
     forge: forgeKind(kind),
     apiUrl,
-    defaultBranch: 'main',
     events: ['push'],
-    untrusted: { builds: 'run', network: 'none', limits: {} },
     supersede: [],
-    defaults: {},
-    checkout: { submodules: 'none', lfs: 'none', paths: [] },
-    hosts: 'public',
-    crons: [],
-    badge: 'private',
-    createdAt: '2026-01-01T00:00:00.000Z',
-  };
+  });
 }
 
 /** A build of a commit whose forge wants to know how it fares. */

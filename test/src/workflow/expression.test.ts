@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { isTrue } from '../../../src/workflow/expression/evaluate.ts';
 import { ExpressionError } from '../../../src/workflow/expression/expression.ts';
 import { parseExpression } from '../../../src/workflow/expression/parse.ts';
-import { randomFrom } from '../../workers/random.ts';
+import { randomFrom } from '../../random.ts';
 
 const variables = {
   CI_PIPELINE_EVENT: 'push',

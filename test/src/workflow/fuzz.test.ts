@@ -1,19 +1,9 @@
 import { expect, test } from 'vitest';
 import { planBuild } from '../../../src/workflow/build-plan.ts';
 import { WorkflowError } from '../../../src/workflow/problem.ts';
+import { randomFrom } from '../../random.ts';
 import { everything, extended, oddities, replaced } from './mutations.ts';
 import { push } from './planned.ts';
-
-/** mulberry32: the same numbers for the same seed, so that a failure can be repeated. */
-function numbers(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 const asYaml = `
 image: &image bootstrap:bookworm+make
@@ -112,7 +102,7 @@ test('any key in any map gives a plan or problems', { timeout: 60_000 }, () => {
 });
 
 test('any mutation of the text gives a plan or problems', { timeout: 60_000 }, () => {
-  const next = numbers(20_260_801);
+  const next = randomFrom(20_260_801);
   const pieces =
     '- |: |? |&a |*a|*first|<<: |[|]|{|}|"|\'|>|#|~|@|`|${A}|${|$|!!binary |!!int |!<|%YAML 1.1\n|---\n|...\n'.split(
       '|',

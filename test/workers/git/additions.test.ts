@@ -1,4 +1,3 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -11,6 +10,7 @@ import { serveHttp } from '../../git/http.ts';
 import { lfsObject, serveLfs } from '../../git/lfs.ts';
 import { type Entry, makeRepository, type TestRepository } from '../../git/repository.ts';
 import { serveSsh } from '../../git/ssh.ts';
+import { processesDuring } from './processes.ts';
 import { inMerged, type Workplace, wholeCheckout, workplace } from './workplace.ts';
 
 const login = { kind: 'https', user: 'ada', password: 'hunter22' } as const;
@@ -47,20 +47,6 @@ const modules = (entries: Readonly<Record<string, string>>) =>
   Object.entries(entries)
     .map(([path, url]) => `[submodule "${path}"]\n\tpath = ${path}\n\turl = ${url}\n`)
     .join('');
-
-async function processesDuring(work: () => Promise<unknown>): Promise<number> {
-  let started = 0;
-  const count = () => {
-    started += 1;
-  };
-  subscribe('child_process', count);
-  try {
-    await work();
-  } finally {
-    unsubscribe('child_process', count);
-  }
-  return started;
-}
 
 describe('submodules', () => {
   test('are where the commit says, with a .git of their own, and so are theirs', async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { difference, parseRaw } from '../../../workers/git/difference.ts';
 import type { Entry } from '../../git/repository.ts';
-import { randomFrom } from '../random.ts';
+import { randomFrom } from '../../random.ts';
 import { inMerged, workplace } from './workplace.ts';
 
 const zeros = '0'.repeat(40);

@@ -1,4 +1,3 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,10 +6,11 @@ import { CommandError, run } from '../../../runtime/command.ts';
 import type { GitCredentials } from '../../../src/repositories.ts';
 import { type GitRemote, openRemote, type RemoteOptions } from '../../../workers/git/remote.ts';
 import { RemoteError } from '../../../workers/git/remote-error.ts';
-import { type HttpGitOptions, type HttpGitServer, serveHttp } from '../../git/http.ts';
+import { type HttpGitOptions, withHttp } from '../../git/http.ts';
 import { cleanGit, makeRepository } from '../../git/repository.ts';
 import { type SshGitServer, serveSsh } from '../../git/ssh.ts';
 import { certificateFor } from '../../git/tls.ts';
+import { processesDuring } from './processes.ts';
 
 let root: string;
 let head: string;
@@ -42,21 +42,6 @@ async function lsRemote(remote: GitRemote, env: NodeJS.ProcessEnv = {}): Promise
   } finally {
     await remote.dispose();
   }
-}
-
-/** Counts processes that anything in this process starts, by whatever way. */
-async function processesDuring(work: () => Promise<unknown>): Promise<number> {
-  let started = 0;
-  const count = () => {
-    started += 1;
-  };
-  subscribe('child_process', count);
-  try {
-    await work();
-  } finally {
-    unsubscribe('child_process', count);
-  }
-  return started;
 }
 
 describe('refused before any process is started', () => {
@@ -94,22 +79,10 @@ describe('refused before any process is started', () => {
   });
 });
 
-async function withServer<T>(
-  options: HttpGitOptions,
-  work: (server: HttpGitServer) => Promise<T>,
-): Promise<T> {
-  const server = await serveHttp(root, options);
-  try {
-    return await work(server);
-  } finally {
-    await server.stop();
-  }
-}
-
 describe('https', () => {
   test('goes to the address that was checked, whatever the name says to others', async () => {
     const tls = await certificateFor('git.example.test');
-    await withServer({ tls }, async ({ port, requests }) => {
+    await withHttp(root, { tls }, async ({ port, requests }) => {
       const remote = await open({ url: `https://git.example.test:${port}/tool.git` });
       const ca = join(root, 'ca.pem');
       writeFileSync(ca, tls.cert);
@@ -119,7 +92,7 @@ describe('https', () => {
   });
 
   test('a certificate that nobody vouches for is not accepted', async () => {
-    await withServer({ tls: await certificateFor('git.example.test') }, async ({ port }) => {
+    await withHttp(root, { tls: await certificateFor('git.example.test') }, async ({ port }) => {
       const remote = await open({ url: `https://git.example.test:${port}/tool.git` });
       await expect(lsRemote(remote)).rejects.toMatchObject({
         kind: 'refused',
@@ -129,7 +102,7 @@ describe('https', () => {
   });
 
   test('proxies of the environment are not used', async () => {
-    await withServer({}, async ({ url }) => {
+    await withHttp(root, {}, async ({ url }) => {
       const proxy = 'http://127.0.0.1:1';
       const remote = await open({ url: `${url}/tool.git` });
       expect(await lsRemote(remote, { http_proxy: proxy, HTTPS_PROXY: proxy, all_proxy: proxy })).toBe(head);
@@ -137,7 +110,7 @@ describe('https', () => {
   });
 
   test('credentials come to the server, and are in no argument, setting or URL', async () => {
-    await withServer({ auth: login }, async ({ url, requests }) => {
+    await withHttp(root, { auth: login }, async ({ url, requests }) => {
       const remote = await open({ url: `${url}/tool.git`, credentials: login });
       expect(await lsRemote(remote)).toBe(head);
       expect(requests.every(({ authorization }) => authorization?.startsWith('Basic '))).toBe(true);
@@ -149,7 +122,7 @@ describe('https', () => {
   });
 
   test('without credentials, or with wrong ones, it says what to do', async () => {
-    await withServer({ auth: login }, async ({ url }) => {
+    await withHttp(root, { auth: login }, async ({ url }) => {
       const nobody = await open({ url: `${url}/tool.git` });
       await expect(lsRemote(nobody)).rejects.toMatchObject({
         kind: 'refused',
@@ -164,12 +137,12 @@ describe('https', () => {
   });
 
   test('a redirect is told, not followed', async () => {
-    await withServer({}, async (target) => {
+    await withHttp(root, {}, async (target) => {
       const intercept: HttpGitOptions['intercept'] = (request, response) => {
         response.writeHead(301, { Location: `${target.url}${request.url}` }).end();
         return true;
       };
-      await withServer({ intercept }, async ({ url }) => {
+      await withHttp(root, { intercept }, async ({ url }) => {
         const remote = await open({ url: `${url}/tool.git` });
         await expect(lsRemote(remote)).rejects.toMatchObject({
           kind: 'moved',
@@ -190,7 +163,7 @@ describe('https', () => {
       response.writeHead(302, location === undefined ? {} : { Location: location }).end();
       return true;
     };
-    await withServer({ intercept }, async ({ url }) => {
+    await withHttp(root, { intercept }, async ({ url }) => {
       const remote = await open({ url: `${url}/tool.git` });
       await expect(lsRemote(remote)).rejects.toMatchObject({
         kind: 'moved',
@@ -209,7 +182,7 @@ describe('https', () => {
       response.writeHead(status).end();
       return true;
     };
-    await withServer({ intercept }, async ({ url }) => {
+    await withHttp(root, { intercept }, async ({ url }) => {
       await expect(lsRemote(await open({ url: `${url}/tool.git` }))).rejects.toMatchObject({
         kind,
         message: expect.stringMatching(message),
@@ -218,7 +191,7 @@ describe('https', () => {
   });
 
   test('a repository that is not there, and a server that is not there', async () => {
-    const url = await withServer({}, async (server) => {
+    const url = await withHttp(root, {}, async (server) => {
       const absent = await open({ url: `${server.url}/absent.git` });
       await expect(lsRemote(absent)).rejects.toMatchObject({
         kind: 'refused',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type LfsRequest, lfsStore } from '../../../../workers/git/lfs/store.ts';
 import { basic } from '../../../../workers/git/remote.ts';
-import { type HttpGitOptions, type HttpGitServer, serveHttp } from '../../../git/http.ts';
+import { withHttp } from '../../../git/http.ts';
 import { type LfsServerOptions, lfsObject, serveLfs, type TestObject } from '../../../git/lfs.ts';
 
 let root: string;
@@ -23,18 +23,6 @@ const pointerTo = ({ oid, content }: TestObject, path: string, executable = fals
   path,
   executable,
 });
-
-async function withServer<T>(
-  options: HttpGitOptions,
-  work: (server: HttpGitServer) => Promise<T>,
-): Promise<T> {
-  const server = await serveHttp(root, options);
-  try {
-    return await work(server);
-  } finally {
-    await server.stop();
-  }
-}
 
 let fills = 0;
 /** Fills a fresh directory from a repository on the server and gives the directory. */
@@ -60,7 +48,7 @@ async function fill(
 describe('files are filled with what the server has', () => {
   test('at their paths, with their modes, each fetched once', async () => {
     const lines: string[] = [];
-    await withServer(serveLfs({ objects: [one, two] }), async ({ url, requests }) => {
+    await withHttp(root, serveLfs({ objects: [one, two] }), async ({ url, requests }) => {
       const empty = { oid: lfsObject('').oid, size: 0, path: 'empty', executable: true };
       const latin1 = Buffer.from('ü/ß').toString('latin1');
       const pointers = [
@@ -93,7 +81,7 @@ describe('files are filled with what the server has', () => {
 
   test('more than one batch', async () => {
     const objects = Array.from({ length: 201 }, (_, i) => lfsObject(`object ${i}`));
-    await withServer(serveLfs({ objects }), async ({ url, requests }) => {
+    await withHttp(root, serveLfs({ objects }), async ({ url, requests }) => {
       const tree = await fill(
         url,
         objects.map((object, i) => pointerTo(object, `${i}`)),
@@ -104,7 +92,7 @@ describe('files are filled with what the server has', () => {
   });
 
   test('what one repository may see, another must ask for itself', async () => {
-    await withServer(serveLfs({ objects: [one], authorization: basic(login) }), async ({ url }) => {
+    await withHttp(root, serveLfs({ objects: [one], authorization: basic(login) }), async ({ url }) => {
       await fill(url, [pointerTo(one, 'x')], { credentials: login, group: 'a' });
       await expect(fill(url, [pointerTo(one, 'x')], { group: 'b' })).rejects.toMatchObject({
         kind: 'refused',
@@ -116,9 +104,10 @@ describe('files are filled with what the server has', () => {
 
 describe('credentials', () => {
   test('go to the server of the repository only', async () => {
-    await withServer(serveLfs({ objects: [one] }), async (elsewhere) => {
+    await withHttp(root, serveLfs({ objects: [one] }), async (elsewhere) => {
       const href = (oid: string) => `${elsewhere.url}/content/${oid}`;
-      await withServer(
+      await withHttp(
+        root,
         serveLfs({ objects: [one], authorization: basic(login), href }),
         async ({ url, requests }) => {
           await fill(url, [pointerTo(one, 'x')], { credentials: login });
@@ -131,19 +120,19 @@ describe('credentials', () => {
 
   test('are not sent where the server says that the address is enough', async () => {
     const options = { objects: [one], extra: { authenticated: true }, header: { 'X-Signed': 'x' } };
-    await withServer(serveLfs(options), async ({ url, requests }) => {
+    await withHttp(root, serveLfs(options), async ({ url, requests }) => {
       await fill(url, [pointerTo(one, 'x')], { credentials: login });
       expect(requests.map(({ authorization }) => authorization)).toEqual([basic(login), undefined]);
     });
   });
 
   test('do not follow a redirect to another server', async () => {
-    await withServer(serveLfs({ objects: [one] }), async (elsewhere) => {
+    await withHttp(root, serveLfs({ objects: [one] }), async (elsewhere) => {
       const content: LfsServerOptions['content'] = (request, response) => {
         response.writeHead(302, { Location: `${elsewhere.url}${request.url}` }).end();
         return true;
       };
-      await withServer(serveLfs({ objects: [one], content }), async ({ url }) => {
+      await withHttp(root, serveLfs({ objects: [one], content }), async ({ url }) => {
         await fill(url, [pointerTo(one, 'x')], { credentials: login });
         expect(elsewhere.requests.map(({ authorization }) => authorization)).toEqual([undefined]);
       });
@@ -215,7 +204,7 @@ describe('refused, with nothing kept', () => {
     ['no answer of LFS', { extra: { actions: 'x' } }, 'unreachable', /as a server of Git LFS/],
   ])('%s', async (_name, options, kind, message) => {
     const look = () => Promise.resolve(['169.254.169.254']);
-    await withServer(serveLfs({ objects: [one], ...options }), async ({ url }) => {
+    await withHttp(root, serveLfs({ objects: [one], ...options }), async ({ url }) => {
       const filled = fill(url, [pointerTo(one, 'x')], { credentials: login, look });
       await expect(filled).rejects.toMatchObject({ kind, message: expect.stringMatching(message) });
       await expect(filled).rejects.not.toThrow(/hunter22/);
@@ -224,7 +213,7 @@ describe('refused, with nothing kept', () => {
   });
 
   test('a server without LFS', async () => {
-    await withServer({}, async ({ url }) => {
+    await withHttp(root, {}, async ({ url }) => {
       await expect(fill(url, [pointerTo(one, 'x')])).rejects.toMatchObject({
         kind: 'refused',
         message: expect.stringContaining('404'),
@@ -237,7 +226,7 @@ describe('refused, with nothing kept', () => {
       response.write('o');
       return true;
     };
-    await withServer(serveLfs({ objects: [one], content }), async ({ url }) => {
+    await withHttp(root, serveLfs({ objects: [one], content }), async ({ url }) => {
       const remote = { url: `${url}/tool.git`, credentials: undefined, hosts: 'internal' } as const;
       const store = lfsStore({ dataDir: root, capBytes: 0, fetchMs: 300 });
       const provided = store.provide({
@@ -260,7 +249,7 @@ describe('refused, with nothing kept', () => {
       return true;
     };
     const cancel = new AbortController();
-    await withServer(serveLfs({ objects: [one], content }), async ({ url, requests }) => {
+    await withHttp(root, serveLfs({ objects: [one], content }), async ({ url, requests }) => {
       const filled = fill(url, [pointerTo(one, 'x')], { signal: cancel.signal });
       await expect.poll(() => requests.length).toBe(2);
       cancel.abort(new Error('canceled by a test'));
@@ -271,7 +260,7 @@ describe('refused, with nothing kept', () => {
 });
 
 test('what was not used for long is removed down to the cap; trees keep their files', async () => {
-  await withServer(serveLfs({ objects: [one, two] }), async ({ url }) => {
+  await withHttp(root, serveLfs({ objects: [one, two] }), async ({ url }) => {
     const tree = await fill(url, [pointerTo(one, 'one'), pointerTo(two, 'two')]);
     const stored = (object: TestObject) => join(root, 'git/lfs/a', object.oid);
     const age = (hours: number) => new Date(Date.now() - hours * 3_600_000);
