@@ -216,7 +216,7 @@ describe('workflows that wait while others of their builds run', () => {
     const had: number[] = [];
     for (const [i, each] of actors.entries()) void each.take('ship').then(() => had.push(i));
     await until(() => had.length === 3 && actors.filter(({ told }) => told.length > 0).length === 2);
-    expect(had.sort()).toEqual([0, 1, 2]);
+    expect(had.toSorted((a, b) => a - b)).toEqual([0, 1, 2]);
     actors[1]?.turns.leave('ship');
     await until(() => had.length === 4);
     expect(had[3]).toBe(3);
