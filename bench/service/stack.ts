@@ -7,6 +7,7 @@ import { start } from '../../runtime/command.ts';
 import { startEmbeddedRedis } from '../../src/redis/embedded.ts';
 import { connectRedis, type RedisHandle } from '../../src/redis.ts';
 import { openTokens } from '../../src/tokens.ts';
+import { frugal } from '../../src/up/frugal.ts';
 import type { Site } from '../site.ts';
 
 const program = join(import.meta.dirname, '../../bin/main.ts');
@@ -47,12 +48,17 @@ export async function startStack(site: Site, { profile }: StackOptions = {}): Pr
     COFFERDAM_LOG_LEVEL: 'fatal',
   };
   const ends: (() => Promise<void>)[] = [];
-  const launch = (name: string, args: readonly string[], more: NodeJS.ProcessEnv) => {
-    const node = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${join(profile, name)}`];
+  const launch = (
+    name: string,
+    args: readonly string[],
+    more: NodeJS.ProcessEnv,
+    nodeOptions: readonly string[] = [],
+  ) => {
+    const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${join(profile, name)}`];
     const child = start(
       {
         file: process.execPath,
-        args: [...node, program, name, '--supervised', ...args],
+        args: [...nodeOptions, ...profiling, program, name, '--supervised', ...args],
         env: { ...env, ...more },
       },
       { stdio: ['pipe', 'pipe', 'inherit'] },
@@ -65,10 +71,10 @@ export async function startStack(site: Site, { profile }: StackOptions = {}): Pr
     return child;
   };
 
-  const serve = launch('serve', [], {
-    COFFERDAM_DATA: join(directory, 'serve'),
-    COFFERDAM_LISTEN: '127.0.0.1:0',
-  });
+  // As it is started where it is in use.
+  const settings = Object.fromEntries(frugal.environment.map((setting) => setting.split('=')));
+  const place = { COFFERDAM_DATA: join(directory, 'serve'), COFFERDAM_LISTEN: '127.0.0.1:0' };
+  const serve = launch('serve', [], { ...settings, ...place }, frugal.nodeOptions);
   const url = await listening(serve.stdout);
   const serverPid = Number(/process_id:(\d+)/.exec(await redis.client.info('server'))?.[1]);
   return {

@@ -9,6 +9,7 @@ import { startEmbeddedRedis } from '../redis/embedded.ts';
 import { connectRedis } from '../redis.ts';
 import { openTokens } from '../tokens.ts';
 import { keepRunning } from '../up/child.ts';
+import { frugal } from '../up/frugal.ts';
 import { type Journal, openJournal } from '../up/journal.ts';
 import { placesIn, redisUrlOf } from '../up/place.ts';
 import { keepRedis } from '../up/redis.ts';
@@ -48,16 +49,6 @@ async function up(): Promise<void> {
   }
 }
 
-/**
- * For the API: glibc's malloc by itself gives back little of what hundreds of followers needed for a moment; with these
- * (mallopt(3)) its resident memory was measured to stay flat. The same as in deploy/cofferdam-serve.service.
- */
-const frugalMalloc = [
-  'MALLOC_ARENA_MAX=2',
-  'MALLOC_TRIM_THRESHOLD_=131072',
-  'MALLOC_MMAP_THRESHOLD_=65536',
-] as const;
-
 function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
@@ -88,9 +79,12 @@ async function withRedis(config: Config, journal: Journal, work: () => Promise<v
 
 /** Until a signal asks for the end, and the worker and then the API have ended. */
 async function serveAndWork(config: Config, journal: Journal): Promise<void> {
-  const launch = (name: string, settings: readonly string[]) => () =>
+  const launch = (name: string, environment: readonly string[], nodeOptions: readonly string[]) => () =>
     start(
-      { file: 'env', args: [...settings, process.execPath, process.argv[1] ?? '', name, '--supervised'] },
+      {
+        file: 'env',
+        args: [...environment, process.execPath, ...nodeOptions, process.argv[1] ?? '', name, '--supervised'],
+      },
       // In a session of their own: Ctrl-C is for us to pass on, in order.
       { stdio: ['pipe', 'pipe', 'pipe'], detached: true },
     );
@@ -105,14 +99,14 @@ async function serveAndWork(config: Config, journal: Journal): Promise<void> {
   };
   const api = keepRunning({
     name: 'serve',
-    launch: launch('serve', frugalMalloc),
+    launch: launch('serve', frugal.environment, frugal.nodeOptions),
     journal,
     onEntry: ({ msg, url }) => {
       if (msg === 'listening') announce(url);
     },
   });
   const drained = new AbortController();
-  const worker = keepRunning({ name: 'worker', launch: launch('worker', []), journal });
+  const worker = keepRunning({ name: 'worker', launch: launch('worker', [], []), journal });
   const forget = onSignals((count, signal) => {
     journal.info(`got ${signal}`, { count });
     if (count === 1) say('stopping: running builds finish first; once more to cancel them');

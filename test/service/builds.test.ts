@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { frugal } from '../../src/up/frugal.ts';
 import { createSite, kill, type Running, type Site, until } from './site.ts';
 
 let site: Site;
@@ -33,12 +34,13 @@ describe('the machine of cofferdam up', () => {
   test('keeps the memory of its API low', async () => {
     const [serve = 0] = await site.processes('serve');
     const environment = readFileSync(`/proc/${serve}/environ`, 'utf8').split('\0');
-    expect(environment).toEqual(
-      expect.arrayContaining([
-        'MALLOC_ARENA_MAX=2',
-        'MALLOC_TRIM_THRESHOLD_=131072',
-        'MALLOC_MMAP_THRESHOLD_=65536',
-      ]),
+    expect(environment).toEqual(expect.arrayContaining([...frugal.environment]));
+    const args = readFileSync(`/proc/${serve}/cmdline`, 'utf8').split('\0');
+    expect(args).toEqual(expect.arrayContaining([...frugal.nodeOptions]));
+    const unit = readFileSync(join(import.meta.dirname, '../../deploy/cofferdam-serve.service'), 'utf8');
+    expect(unit).toContain(`Environment=${frugal.environment.join(' ')}\n`);
+    expect(unit).toMatch(
+      new RegExp(`^ExecStart=\\S+/node ${frugal.nodeOptions.join(' ')} \\S+/main.ts serve$`, 'm'),
     );
   });
 
