@@ -52,35 +52,39 @@ export const bombs: readonly Bomb[] = [
 /** One command that does so, in a sandbox that is gone when this resolves. */
 export const explode = (bench: Bench, { name }: Bomb) => bench.script(`./probe bomb ${name}`, { limits });
 
-/** Milliseconds of a neighbour's work, without its waits for a processor: quiet, and beside a build that does so again and again. */
+/** Medians of a neighbour's work in milliseconds, without its waits for a processor: quiet, and beside a build that does so again and again. */
 export interface Slowdown {
   readonly quietMs: number;
   readonly besideMs: number;
 }
 
-/**
- * Measures until it is not slowed much, but five times at most: others use this machine too, and what they do can only make
- * it slower.
- */
+const mostSlowdown = 1.5;
+const fewestTurns = 3;
+/** Others use this machine too, and what they do spoils a turn or two. */
+const mostTurns = 15;
+
+/** Measures in turns, quiet and beside; as many as it takes to be not slowed, within bounds. */
 export async function slowdown(bench: Bench, { name }: Bomb): Promise<Slowdown> {
-  let best: Slowdown | undefined;
-  for (let times = 0; times < 5 && (best === undefined || isSlowed(best)); times++) {
-    const quietMs = Math.min(best?.quietMs ?? Infinity, await work(bench));
+  const quiet: number[] = [];
+  const beside: number[] = [];
+  const medians = (): Slowdown => ({ quietMs: median(quiet), besideMs: median(beside) });
+  while (quiet.length < fewestTurns || (quiet.length < mostTurns && isSlowed(medians()))) {
+    quiet.push(await work(bench));
     const ended = new AbortController();
-    const beside = bench
+    const bomb = bench
       .script(`while true; do ./probe bomb ${name}; done`, { limits, signal: ended.signal })
       .catch(() => {});
-    const besideMs = Math.min(best?.besideMs ?? Infinity, await work(bench));
+    beside.push(await work(bench));
     ended.abort();
-    await beside;
-    best = { quietMs, besideMs };
+    await bomb;
   }
-  if (!best) throw new Error('nothing was measured');
-  return best;
+  return medians();
 }
 
-const mostSlowdown = 1.5;
 export const isSlowed = ({ quietMs, besideMs }: Slowdown): boolean => besideMs > quietMs * mostSlowdown;
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((one, other) => one - other)[values.length >> 1] ?? Number.NaN;
 
 async function work(bench: Bench): Promise<number> {
   const { output } = await bench.script('./probe neighbour', { limits: { cpus: 1 } });
