@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import { type Failures, fakeDriver, type Script } from '../../runtime/fake/driver.ts';
 import type { Image } from '../../runtime/images/image.ts';
 import { artifactStore } from '../../src/artifacts.ts';
@@ -195,4 +196,13 @@ export async function play(scene: Scene): Promise<Played> {
     },
   );
   return { record, events, opened, destroyed };
+}
+
+/** `status reason` of the build, then of each step. */
+export async function verdicts(scene: Scene): Promise<string[]> {
+  const { record, opened, destroyed } = await play(scene);
+  expect(destroyed, 'sandboxes destroyed').toBe(opened);
+  const steps = record.workflows.flatMap((each) => each.steps);
+  expect(record.workflows.map(({ status }) => status)).toEqual([record.status]);
+  return [record, ...steps].map(({ status, reason }) => (reason ? `${status} ${reason}` : status));
 }

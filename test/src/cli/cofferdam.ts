@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { start } from '../../../runtime/command.ts';
 import { testData } from '../../rootfs.ts';
 import { temporaryDirectory } from '../../workers/directory.ts';
+import type { BuildRecord } from '../../../src/build.ts';
 
 /** The command, as users of a clone start it. */
 export const command = join(import.meta.dirname, '../../../bin/cofferdam');
@@ -120,4 +121,18 @@ export async function makeImage(): Promise<void> {
   using none = temporaryDirectory();
   const { code, stderr } = await cofferdam(['run', '--image', image, none.path, '--', 'true']);
   if (code !== 0) throw new Error(stderr);
+}
+
+export interface BuildEvent {
+  readonly type: string;
+  readonly status?: string;
+  readonly data?: string;
+  readonly base64?: string;
+  readonly record?: BuildRecord;
+}
+
+/** The NDJSON that a build wrote. */
+export function eventsOf(stdout: Buffer): BuildEvent[] {
+  const lines = stdout.toString().trimEnd().split('\n');
+  return lines.map((line): BuildEvent => JSON.parse(line));
 }

@@ -1,33 +1,15 @@
-import { chmodSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { run } from '../../../runtime/command.ts';
-import type { BuildRecord } from '../../../src/build.ts';
 import { version } from '../../../src/version.ts';
 import { type Directory, temporaryDirectory } from '../../workers/directory.ts';
-import { cofferdam, image, makeImage, script } from './cofferdam.ts';
+import { cofferdam, eventsOf, image, makeImage, script } from './cofferdam.ts';
 
 let source: Directory;
 beforeAll(makeImage, 300_000);
 beforeEach(() => void (source = temporaryDirectory()));
 afterEach(() => source[Symbol.dispose]());
-
 const workflow = (text: string) => source.write({ '.cofferdam.yaml': `image: ${image}\n${text}` });
 const runSource = (...options: readonly string[]) => cofferdam(['run', ...options, source.path]);
-
-interface BuildEvent {
-  readonly type: string;
-  readonly status?: string;
-  readonly data?: string;
-  readonly base64?: string;
-  readonly record?: BuildRecord;
-}
-
-/** The NDJSON that a build wrote. */
-function eventsOf(stdout: Buffer): BuildEvent[] {
-  const lines = stdout.toString().trimEnd().split('\n');
-  return lines.map((line): BuildEvent => JSON.parse(line));
-}
 
 describe('the exit code', () => {
   test.each([
@@ -83,96 +65,6 @@ describe('a step whose program cannot be run says so in the log', () => {
     } finally {
       await cofferdam(['image', 'rm', name]);
     }
-  });
-});
-
-describe('what is wrong with the command line or the workflow: exit code 2, and nothing runs', () => {
-  const refused = async (...args: readonly string[]) => {
-    const { code, stdout, stderr } = await cofferdam(args, { cwd: source.path });
-    expect({ code, stdout: stdout.toString() }).toEqual({ code: 2, stdout: '' });
-    return stderr;
-  };
-  const command = ['--', 'true'];
-
-  test.each<readonly [string, readonly string[], string]>([
-    ['no workflow', [], 'no workflow in .: looked for .cofferdam.yaml, '],
-    ['no directory', ['none'], 'cannot read none: ENOENT'],
-    ['no directory, with --image', ['--image', image, 'none', ...command], 'cannot read none: ENOENT'],
-    ['a file', ['file'], 'file is not a directory'],
-    ['a file, with --image', ['--image', image, 'file', ...command], 'file is not a directory'],
-    ['two directories', ['.', '..'], 'one directory at a time, not . ..; a command goes after --'],
-    [
-      'no command',
-      ['--image', image],
-      '--image needs a command: cofferdam run --image REF [DIR] -- CMD [ARG...]',
-    ],
-    ['no image', command, 'a command after -- needs --image REF'],
-    ['no image, with DIR', ['.', ...command], 'a command after -- needs --image REF'],
-    ['both', ['--image', image, '-w', 'w', ...command], 'choose --image or --workflow, not both'],
-    [
-      'artifacts of a command',
-      ['--image', image, '--artifacts', 'out', ...command],
-      '--image keeps no artifacts: nothing says which files they are; write a workflow ',
-    ],
-    ['no variable', ['--env', 'X'], "--env takes KEY=VALUE, not 'X'"],
-    ['no duration', ['--timeout', '1d', '--image', image, ...command], '--timeout takes 1s to 168h, '],
-    ['too long', ['--timeout', '169h', '--image', image, ...command], '--timeout takes 1s to 168h, '],
-    [
-      'no size',
-      ['--log-cap', '5kiB', '--image', image, ...command],
-      '--log-cap takes a size of at least 1KiB, ',
-    ],
-    ['no such file', ['--workflow', 'none.yaml'], 'cannot read the workflow file none.yaml: ENOENT'],
-    [
-      'artifacts cannot be kept',
-      ['--artifacts', 'file/out', '--workflow', 'ci.yaml'],
-      '--artifacts file/out cannot be made: ENOTDIR',
-    ],
-  ])('%s', async (_, args, message) => {
-    source.write({ file: '', 'ci.yaml': 'steps: [{ name: a, image: a, commands: [a] }]' });
-    expect(await refused('run', ...args)).toContain(`cofferdam: ${message}`);
-  });
-
-  test('an unknown option is corrected', async () => {
-    expect(await refused('run', '--artefacts', 'x')).toMatch(
-      /unknown option '--artefacts'\n\(Did you mean --artifacts\?\)/,
-    );
-  });
-
-  test('a workflow that is not right, with the place', async () => {
-    workflow('steps:\n  - name: a\n    comands: [make]\n');
-    expect(await refused('run')).toBe(
-      "cofferdam: .cofferdam.yaml:4:5: unknown key 'comands'; did you mean 'commands'?\n",
-    );
-  });
-
-  test('several workflows that are not right, with all places', async () => {
-    source.write({ '.cofferdam/a.yaml': '', '.cofferdam/b.yaml': '' });
-    expect(await refused('run')).toBe(
-      'cofferdam: .cofferdam/a.yaml:1:1: the file is empty\n.cofferdam/b.yaml:1:1: the file is empty\n',
-    );
-  });
-
-  test('no workflow that is for a build here, with what would run them', async () => {
-    workflow('when: { event: push }\nsteps: [{ commands: [ls] }]\n');
-    expect(await refused('run')).toBe(
-      'cofferdam: nothing is to be run (cofferdam: its `when` does not hold); --event takes the build for another\n',
-    );
-  });
-});
-
-test('not root: it says what is needed', async () => {
-  chmodSync(source.path, 0o755);
-  const { main, node } = { main: join(import.meta.dirname, '../../../bin/main.ts'), node: process.execPath };
-  const args = ['--reuid=65534', '--regid=65534', '--clear-groups', node, main];
-  const failed = await run({
-    file: 'setpriv',
-    args: [...args, 'run', '--image', image, source.path, '--', 'true'],
-    env: { PATH: '/usr/bin:/bin', COFFERDAM_DATA: join(source.path, 'data') },
-  }).catch((error: unknown) => error);
-  expect(failed).toMatchObject({
-    exitCode: 3,
-    stderr: 'cofferdam: builds need root on this machine: run it by sudo (rootless is not supported yet)\n',
   });
 });
 
@@ -290,133 +182,6 @@ test('the environment is CI, the workflow, the step and --env; nothing of this m
     'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     'PWD=/workspace',
   ]);
-});
-
-describe('the source', () => {
-  const state = async () => {
-    const find = [
-      '-printf',
-      '%p %y %m %u %g %s %T@ %l\\0',
-      '-type',
-      'f',
-      '-exec',
-      'sha256sum',
-      '-z',
-      '{}',
-      ';',
-    ];
-    return (await run({ file: 'find', args: [source.path, ...find] })).stdout.toString();
-  };
-
-  test('stays as it was, whatever a build does to it', async () => {
-    source.write({ file: 'content', 'dir/below': 'below', script: '#!/bin/sh\n' });
-    chmodSync(join(source.path, 'script'), 0o755);
-    workflow(
-      'steps: [{commands: ["echo x >>file; chmod 0 dir; chown 1:1 dir/below; ln -sf /etc script; touch new", "rm -rf dir file .cofferdam.yaml", "ls -A"]}]\n',
-    );
-    const before = await state();
-    const { stdout } = await runSource();
-    expect(stdout.toString()).toMatch(/\+ ls -A\nnew\nscript\n$/);
-    expect(await state()).toBe(before);
-  });
-
-  test('has no files that git ignores', async () => {
-    source.write({
-      '.gitignore': '*.o\n/secret\n',
-      'a.c': '',
-      'a.o': '',
-      'deep/b.o': '',
-      'deep/b.c': '',
-      'secret/key': '',
-    });
-    await run({ file: 'git', args: ['init', '--quiet', source.path] });
-    const { stdout } = await cofferdam([
-      'run',
-      '--image',
-      image,
-      source.path,
-      '--',
-      'find',
-      '-path',
-      './.git',
-      '-prune',
-      '-o',
-      '-type',
-      'f',
-      '-print',
-    ]);
-    expect(stdout.toString().split('\n').sort()).toEqual(['', './.gitignore', './a.c', './deep/b.c']);
-  });
-});
-
-describe('--artifacts', () => {
-  const steps = (...commands: readonly string[]) => `steps: [{commands: ${JSON.stringify(commands)}}]\n`;
-
-  test('keeps what the build made, with sizes and checksums that are right', async () => {
-    using out = temporaryDirectory();
-    const directory = join(out.path, 'made/by the command');
-    workflow(
-      `artifacts: ['dist/**', '*.bin', nothing]\n${steps(
-        'mkdir -p dist/deep; head -c 3000000 /dev/urandom >dist/deep/large; echo small >dist/small',
-        'printf x >"dist/$(printf "new\\nline")"; : >empty.bin; echo no >other',
-        'chmod 755 dist/small; cat dist/deep/large | sha256sum',
-      )}`,
-    );
-    const { code, stdout, stderr } = await runSource('--json', '--artifacts', directory);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    const events = eventsOf(stdout);
-    const { artifacts = [] } = events.at(-1)?.record ?? {};
-    expect(artifacts.map(({ path, size }) => [path, size])).toEqual([
-      ['dist/deep/large', 3_000_000],
-      ['dist/new\nline', 1],
-      ['dist/small', 6],
-      ['empty.bin', 0],
-    ]);
-    expect(events.filter(({ type }) => type === 'artifact').length).toBe(4);
-    expect(events).toContainEqual({ type: 'warning', message: "artifacts: nothing matches 'nothing'" });
-    const { stdout: sums } = await run({
-      file: 'sha256sum',
-      args: ['--zero', ...artifacts.map(({ path }) => path)],
-      cwd: directory,
-    });
-    expect(sums.toString()).toBe(artifacts.map(({ sha256, path }) => `${sha256}  ${path}\0`).join(''));
-    expect(stdout.toString()).toContain(`${artifacts[0]?.sha256}  -`);
-  });
-
-  test('after a failure those that are wanted then', async () => {
-    using out = temporaryDirectory();
-    workflow(
-      `artifacts: [bin, {path: log, when: failure}, {path: both, when: always}]\n${steps('touch bin log both; false')}`,
-    );
-    const { code, stderr } = await runSource('--artifacts', out.path);
-    expect(code).toBe(1);
-    expect(readdirSync(out.path).sort()).toEqual(['both', 'log']);
-    expect(stderr).toContain(`artifacts are in ${out.path}`);
-  });
-
-  test('never what is not a file of the workspace', async () => {
-    using out = temporaryDirectory();
-    workflow(
-      `artifacts: ['**', 'etc/*']\n${steps(
-        'rm .cofferdam.yaml; mkdir d; ln -s /etc/shadow d/shadow; ln -s /etc etc; ln -s / root; mkfifo fifo; ln -s ../.. d/up',
-        'ln /etc/hostname hard 2>/dev/null || :; rm -f hard; echo fine >fine',
-      )}`,
-    );
-    const { code, stderr } = await runSource('--artifacts', out.path);
-    expect({ code, files: readdirSync(out.path, { recursive: true }) }).toEqual({ code: 0, files: ['fine'] });
-    expect(stderr).toContain("warning: artifacts: nothing matches 'etc/*'\n");
-  });
-
-  test('in the source itself follow no symlink of a stranger', async () => {
-    using elsewhere = temporaryDirectory();
-    await run({ file: 'ln', args: ['-s', elsewhere.path, join(source.path, 'dist')] });
-    workflow(`artifacts: ['dist/*']\n${steps('rm dist; mkdir dist; echo evil >dist/evil')}`);
-    const { code, stderr } = await runSource('--artifacts', source.path);
-    expect({ code, files: readdirSync(elsewhere.path) }).toEqual({ code: 3, files: [] });
-    expect(stderr).toContain(
-      `dist is a symlink; remove it, or choose another directory\nerrored (artifacts)\n`,
-    );
-  });
 });
 
 test('verdicts of the kernel are said in words', async () => {
