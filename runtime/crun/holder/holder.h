@@ -146,6 +146,7 @@ void reserve(int keep);
 /* As it is now; peak: the most bytes that any call saw used. */
 struct disk_state { uint64_t peak, free_bytes, free_inodes; };
 struct disk_state disk_state(void);
+void abandon_disk(void);
 
 /* workspace.c */
 void mount_workspace(const struct plan *plan, const struct spaces *spaces);

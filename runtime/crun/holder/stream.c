@@ -3,6 +3,13 @@
 
 enum { CHUNK = 256 << 10, MAX_MESSAGE = 64 << 20 };
 
+/* The worker wants no more, or is dead. The kernel kills and removes the rest. */
+static void leave(void)
+{
+	abandon_disk();
+	_exit(0);
+}
+
 void open_stream(void)
 {
 	outbox.data = malloc(CHUNK * 2);
@@ -24,7 +31,7 @@ void flush_frames(void)
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n <= 0)
-			_exit(0);
+			leave();
 		outbox.start += n;
 	}
 	outbox.start = outbox.end = 0;
@@ -71,7 +78,7 @@ void receive(void (*obey)(char *message, size_t size))
 		if (n < 0 && errno == EAGAIN)
 			break;
 		if (n <= 0)
-			_exit(0);
+			leave();
 		have += n;
 	}
 	size_t at = 0;
