@@ -51,8 +51,8 @@ local function unplanned(id)
   local function trust_of(each) return cjson.decode(get(each, 'spec')).trust end
   for _, other in ipairs(redis.call('SMEMBERS', P .. 'pa:' .. place_of(id).project)) do
     if precedes(other, id) then
-      local record, known = get(other, 'record', 'turns')
-      if not record and not known then
+      local planned = redis.call('HEXISTS', build(other), 'record') + redis.call('HEXISTS', build(other), 'turns')
+      if planned == 0 then
         trust = trust or trust_of(id)
         if trust_of(other) == trust then return other end
       end
