@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandError, run } from '../command.ts';
 import { type Finding, type Host, type Remedy, type Requirement, readHostFile } from './requirement.ts';
+import { findTool } from './tools.ts';
 import { atLeast } from './version.ts';
 
 /** 5.19 brought idmapped layers to overlayfs. Before 6.5 the holder hands over layers as mount(2) options. */
@@ -91,7 +92,7 @@ async function probeOverlay(host: Host): Promise<Finding> {
   return {
     status: 'missing',
     detail: failure,
-    remedy: known ? { kind: 'advice', text } : loadModule('overlay'),
+    remedy: known ? { kind: 'advice', text } : loadModule(host, 'overlay'),
   };
 }
 
@@ -100,12 +101,18 @@ function probeLoop(host: Host): Finding {
   return {
     status: 'missing',
     detail: 'no /dev/loop-control',
-    remedy: loadModule('loop'),
+    remedy: loadModule(host, 'loop'),
   };
 }
 
-/** Now and at every boot. */
-function loadModule(name: string): Remedy {
+/** Now and at every boot; in a container, or where the image of one is built, only the host's owner can. */
+function loadModule(host: Host, name: string): Remedy {
+  if (!findTool(host, 'modprobe')) {
+    return {
+      kind: 'advice',
+      text: `load the kernel module ${name} (modprobe ${name}); for a container, on its host`,
+    };
+  }
   const list = '/etc/modules-load.d';
   return {
     kind: 'command',
