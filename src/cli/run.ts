@@ -145,7 +145,7 @@ async function run(words: readonly string[], options: RunOptions, raw: readonly 
       resolveImage: (ref, pull) =>
         images.resolve(ref, {
           pull: options.pull === 'missing' ? pull : options.pull,
-          progress: (line) => screen.progress(line),
+          progress: (line) => screen.progress(`image ${ref}: ${line}`),
           ...(options.authfile !== undefined && { authFile: options.authfile }),
           ...(options.insecureRegistry && { insecureRegistry: true }),
         }),
