@@ -1,8 +1,9 @@
 import { Command } from 'commander';
-import type { AttemptRecord, StepRecord } from '../build.ts';
+import type { AttemptRecord, StepRecord, WorkflowRecord } from '../build.ts';
 import type { ShownBuild } from '../client.ts';
 import { withService } from './connect.ts';
 import { duration, size } from './format.ts';
+import { whySkipped } from './skipped.ts';
 import { plain, second, table } from './table.ts';
 import { triggerInWords } from './trigger.ts';
 
@@ -82,10 +83,12 @@ function workflowSections(workflows: ShownBuild['workflows']): string[] {
     const header = ['STEP', 'STATUS', 'EXIT', 'TOOK', ...(isGraph ? ['AFTER'] : [])];
     const rows = [
       ...services.map((service) => stepRow({ ...service, name: `service:${service.name}` })),
-      ...steps.map((step) => [...stepRow(step), ...(isGraph ? [afterOf(step)] : [])]),
+      ...steps.map((step) => [
+        ...stepRow(step, whySkipped(step, workflow)),
+        ...(isGraph ? [afterOf(step)] : []),
+      ]),
     ];
-    const heading = `\n${plain(workflow.name)}: ${withReason(workflow)}${whyNot(workflow)}\n`;
-    return [...(workflows.length > 1 ? [heading] : []), ...section(header, rows)];
+    return [...(workflows.length > 1 ? [headingOf(workflow)] : []), ...section(header, rows)];
   });
 }
 
@@ -93,14 +96,22 @@ function afterOf({ dependsOn = [] }: StepRecord): string {
   return dependsOn.length === 0 ? '-' : plain(dependsOn.join(', '));
 }
 
-function whyNot({ because }: { readonly because?: string }): string {
-  return because === undefined ? '' : `, as ${plain(because)} failed`;
+function headingOf(workflow: WorkflowRecord): string {
+  const { name, dependsOn = [] } = workflow;
+  const state = `${withReason(workflow)}${asOf(whySkipped(workflow, workflow))}`;
+  const spent = took(workflow) === '-' ? '' : `, ${took(workflow)}`;
+  const after = dependsOn.length === 0 ? '' : ` (after ${plain(dependsOn.join(', '))})`;
+  return `\n${plain(name)}: ${state}${spent}${after}\n`;
 }
 
-function stepRow(step: StepRecord): string[] {
+function asOf(why: string | undefined): string {
+  return why === undefined ? '' : `, as ${plain(why)}`;
+}
+
+function stepRow(step: StepRecord, why?: string): string[] {
   return [
     plain(step.name),
-    `${withReason(step)}${whyNot(step)}`,
+    `${withReason(step)}${asOf(why)}`,
     step.exitCode === undefined ? '-' : String(step.exitCode),
     took(step),
   ];

@@ -1,6 +1,7 @@
 import type { BuildRecord, ServiceRecord, StepRecord, WorkflowRecord } from '../build.ts';
 import { duration, size } from './format.ts';
 import { paint, type Style, visible } from './paint.ts';
+import { whySkipped } from './skipped.ts';
 
 const marks: Record<StepRecord['status'], readonly [mark: string, style: Style]> = {
   passed: ['✓', 'green'],
@@ -19,9 +20,11 @@ export function* summary(record: BuildRecord, keptIn: string | undefined): Gener
   yield '';
   for (const workflow of workflows) {
     const indent = workflows.length > 1 ? '  ' : '';
-    if (workflows.length > 1) yield line('', workflow, spent(workflow), 'bold');
-    for (const service of workflow.services ?? []) yield line(indent, named(service), spent(service));
-    for (const step of workflow.steps) yield line(indent, step, spent(step));
+    if (workflows.length > 1)
+      yield* lines('', workflow, spent(workflow, whySkipped(workflow, workflow)), 'bold');
+    for (const service of workflow.services ?? [])
+      yield* lines(indent, named(service), spent(service, undefined));
+    for (const step of workflow.steps) yield* lines(indent, step, spent(step, whySkipped(step, workflow)));
   }
   for (const { path, size: bytes, sha256 } of record.artifacts) {
     yield `${paint('cyan', '↓')} ${visible(path)}  ${paint('dim', `${size(bytes)}  sha256:${sha256}`)}`;
@@ -55,21 +58,42 @@ type Shown = StepRecord | ServiceRecord | WorkflowRecord;
 
 const named = (service: ServiceRecord): ServiceRecord => ({ ...service, name: `service:${service.name}` });
 
-/** Mark, name, and how long it took; where it is no chain, what it waited for. */
-function line(indent: string, shown: Shown, note: string, style?: Style): string {
+const columns = 80;
+
+/**
+ * Mark, name, and how long it took; where it is no chain, what it waited for, which has lines of its own when there is
+ * no room for it beside the rest.
+ */
+function* lines(indent: string, shown: Shown, note: string, style?: Style): Generator<string> {
   const [mark, colour] = marks[shown.status];
   const name = visible(shown.name).padEnd(28 - indent.length);
-  const after = 'dependsOn' in shown && shown.dependsOn && shown.dependsOn.length > 0 ? shown.dependsOn : [];
-  const waited = after.length > 0 ? `  after ${visible(after.join(', '))}` : '';
   const start = `${indent}${paint(colour, mark)} ${style ? paint(style, name) : name}`;
-  return `${start} ${paint('dim', waited === '' ? note : note.padEnd(10) + waited)}`;
+  const after = ('dependsOn' in shown && shown.dependsOn) || [];
+  const beside = `${note.padEnd(10)}  after ${visible(after.join(', '))}`;
+  const room = columns - indent.length - 3 - name.length;
+  if (after.length > 0 && beside.length <= room) {
+    yield `${start} ${paint('dim', beside)}`;
+    return;
+  }
+  yield `${start} ${paint('dim', note)}`;
+  const margin = `${indent}    `;
+  for (const row of wrapped(after, columns - margin.length)) yield paint('dim', `${margin}${row}`);
 }
 
-function spent(shown: Shown): string {
-  const { status, startedAt, finishedAt } = shown;
-  if (status === 'skipped') {
-    const because = 'because' in shown ? shown.because : undefined;
-    return because === undefined ? 'skipped' : `skipped: ${visible(because)} failed`;
+/** `after a, b, …` in rows of a width, names kept whole. */
+function wrapped(names: readonly string[], width: number): string[] {
+  const rows: string[] = [];
+  for (const [i, name] of names.entries()) {
+    const word = `${visible(name)}${i < names.length - 1 ? ',' : ''}`;
+    const last = rows.at(-1);
+    if (last === undefined) rows.push(`after ${word}`);
+    else if (last.length + 1 + word.length > width) rows.push(`      ${word}`);
+    else rows[rows.length - 1] = `${last} ${word}`;
   }
+  return rows;
+}
+
+function spent({ status, startedAt, finishedAt }: Shown, why: string | undefined): string {
+  if (status === 'skipped') return why === undefined ? 'skipped' : `skipped: ${visible(why)}`;
   return startedAt && finishedAt ? duration(Date.parse(finishedAt) - Date.parse(startedAt)) : '';
 }

@@ -37,8 +37,10 @@ export function readData(
   let values = 0;
 
   const count = (size: number, offset: number): boolean => {
+    const tooManyBefore = values > mostValues;
     values += size;
-    if (values > mostValues) report(offset, `more than ${mostValues} values, aliases counted in full`);
+    if (values > mostValues && !tooManyBefore)
+      report(offset, `more than ${mostValues} values, aliases counted in full`);
     return values <= mostValues;
   };
   const atEnd = () => events[index]?.type === EVENT_ID.POP;

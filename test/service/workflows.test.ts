@@ -59,7 +59,7 @@ steps:
     { name: 'docs', status: 'passed' },
   ]);
   const shown = (await site.command('show', id)).stdout;
-  expect(shown).toMatch(/^deploy: skipped, as build failed$/m);
+  expect(shown).toMatch(/^deploy: skipped, as build failed \(after build, docs\)$/m);
   expect(shown).toMatch(/^c +skipped, as b failed +- +- +b$/m);
 
   const log = await site.command('logs', id);

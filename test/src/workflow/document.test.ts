@@ -37,6 +37,10 @@ describe('hostile files end soon, and in one clear problem', () => {
     expect(problemsOf(text)[0]).toMatch(problem);
   });
 
+  test('a bomb is one problem, however much comes after it', () => {
+    expect(problemsOf(bomb)).toHaveLength(1);
+  });
+
   test('at most 100 problems are shown, and how many more there are', () => {
     const problems = problemsOf(`image: a\nsteps: [{commands: x}]\n${lines(150, (index) => `a${index}: 1`)}`);
     expect(problems).toHaveLength(101);
