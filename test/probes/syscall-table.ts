@@ -9,7 +9,7 @@ import type { Bench } from './bench.ts';
 interface Entry {
   readonly number: number;
   readonly name: string;
-  /** `allowed`, `blocks`, a signal, or the name of an error; see programs/table.c. */
+  /** `allowed`, `blocks`, a signal, or the name of an error (programs/table.c); several, of kernels that differ, with `/` between. */
   readonly outcome: string;
   /** The first Linux that has the call; earlier ones answer ENOSYS. */
   readonly since?: string;
@@ -70,6 +70,8 @@ export interface Difference {
 
 const isRefused = (outcome: string | undefined) => outcome === 'ENOSYS' || outcome === 'EPERM';
 
+const isOf = (entry: Entry, outcome: string): boolean => entry.outcome.split('/').includes(outcome);
+
 export function differences(output: string, kernel = release()): Difference[] {
   const table = parseTable(readFileSync(tableFile, 'utf8'));
   const got = answers(output);
@@ -79,7 +81,7 @@ export function differences(output: string, kernel = release()): Difference[] {
     ...got.flatMap(({ table: name, number, outcome }) => {
       const entry: Entry | undefined =
         name === 'native' ? table.get(number) : { number, name, outcome: foreign };
-      if (entry?.outcome === outcome) return [];
+      if (entry && isOf(entry, outcome)) return [];
       if (entry?.since !== undefined && outcome === 'ENOSYS' && !atLeast(kernel, entry.since)) return [];
       const was = entry?.outcome ?? 'not in the table';
       return {
@@ -99,8 +101,10 @@ export function renderTable(output: string, names: ReadonlyMap<number, string>):
   const old = parseTable(readFileSync(tableFile, 'utf8'));
   const rows = answers(output)
     .filter(({ table }) => table === 'native')
-    .map(({ number, outcome }) => {
-      const { name: oldName = '-', since, comment } = old.get(number) ?? {};
+    .map(({ number, outcome: seen }) => {
+      const before = old.get(number);
+      const { name: oldName = '-', since, comment } = before ?? {};
+      const outcome = before && isOf(before, seen) ? before.outcome : seen;
       const name = oldName === '-' ? (names.get(number) ?? '-') : oldName;
       const start = `${String(number).padEnd(3)} ${name.padEnd(23)} ${outcome}`;
       const version = since === undefined ? '' : `  since ${since}`;
@@ -110,9 +114,9 @@ export function renderTable(output: string, names: ReadonlyMap<number, string>):
 }
 
 const heading = `# How each system call of ${process.arch} ends in a sandbox when all its arguments are 0: test/probes/programs/table.c calls them.
-# NUMBER NAME OUTCOME [since FIRST-LINUX-THAT-HAS-IT] [# WHY]. A call that is allowed may fail with an error of its own; ENOSYS
-# and EPERM are the filter's answers, but where a comment says otherwise. "npm run probes -- --write-syscalls" writes it anew;
-# look at every line that changes. sync (162) is not called.`;
+# NUMBER NAME OUTCOME[/OUTCOME...] [since FIRST-LINUX-THAT-HAS-IT] [# WHY]. Several outcomes are those of kernels that were
+# configured in different ways. A call that is allowed may fail with an error of its own; ENOSYS and EPERM are the filter's
+# answers, but where a comment says otherwise. "npm run probes -- --write-syscalls" writes it anew; look at every line that changes. sync (162) is not called.`;
 
 /** Names by number, from the C library's headers: lines such as `#define __NR_read 0`. */
 export function namesOf(header: string): Map<number, string> {

@@ -70,13 +70,21 @@ test('a call that an older kernel lacks is no difference', () => {
   );
 });
 
-test('a table made anew keeps names, versions and comments', () => {
+test('what kernels that are configured in different ways answer is no difference', () => {
+  const shadowStacks = (outcome: string) =>
+    differences(`native 453 ${outcome}\n`).filter(({ text }) => !text.endsWith('was not called'));
+  expect(['ENOSYS', 'EOPNOTSUPP'].flatMap(shadowStacks)).toEqual([]);
+  expect(shadowStacks('EPERM')).toHaveLength(1);
+});
+
+test('a table made anew keeps names, versions, comments, and what other kernels answer', () => {
   const rows = renderTable(
-    'native 23 EINTR\nnative 462 allowed\nnative 599 EPERM\n',
+    'native 23 EINTR\nnative 453 EOPNOTSUPP\nnative 462 allowed\nnative 599 EPERM\n',
     new Map([[599, 'new']]),
   );
   expect(rows.split('\n').filter((row) => !row.startsWith('#'))).toEqual([
     '23  select                  EINTR  # waits for nothing',
+    '453 map_shadow_stack        ENOSYS/EOPNOTSUPP  # allowed; without shadow stacks in the kernel, or in the processor',
     '462 mseal                   allowed  since 6.10  # of nothing',
     '599 new                     EPERM',
     '',
