@@ -7,9 +7,9 @@ const always: Readonly<Record<string, string>> = {
   'private of /run/.cofferdam/init': 'what is bound is private, as all of the pod is',
   'seccomp: x32 calls': 'this kernel was built without x32 calls, so they are ENOSYS anyway',
   'cgroup cpu.cfs_period_us': 'the kernel has the same by default',
-  'cgroup memory.memsw.limit_in_bytes': 'without swap it bounds nothing more than the memory',
-  'cgroup memory.swap.max': 'without swap there is nothing to bound',
 };
+
+const ofSwap = ['cgroup memory.memsw.limit_in_bytes', 'cgroup memory.swap.max'];
 
 /** getrlimit(2) of this process, as proc_pid_limits(5) names them. */
 const limitNames: Readonly<Record<string, string>> = {
@@ -24,6 +24,9 @@ const limitNames: Readonly<Record<string, string>> = {
 export function excuseOf(control: string, wanted: Readonly<Record<string, number>>): string | undefined {
   const [kind = '', path = ''] = control.split(' ');
   if ((kind === 'mask' || kind === 'read-only') && !existsSync(path)) return 'this kernel has no such path';
+  // A heading, and a line for each area.
+  const hasSwap = readFileSync('/proc/swaps', 'utf8').trim().includes('\n');
+  if (ofSwap.includes(control) && !hasSwap) return 'this machine has no swap';
   const row = limitNames[control];
   if (row !== undefined) {
     const line = readFileSync('/proc/self/limits', 'utf8')
