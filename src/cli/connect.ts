@@ -9,7 +9,7 @@ import { UsageError } from '../usage.ts';
  */
 export async function withService<T>(work: (client: Client) => Promise<T>): Promise<T> {
   const { url = 'http://127.0.0.1:8080', token } = loadAccess(loadConfig());
-  if (!URL.canParse(url)) {
+  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? '')) {
     throw new UsageError(`COFFERDAM_URL is '${url}'; write it as http://HOST:PORT or https://HOST`);
   }
   const client = openClient({ url, token }, (why) => process.stderr.write(`${why}\n`));

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { refusalOf } from './problem.ts';
+import { detailOf, refusalOf } from './problem.ts';
 
 /** Where the service is, and who asks. */
 export interface Target {
@@ -59,9 +59,9 @@ export function createHttp(target: Target, onWait: (why: string) => void, patien
       answered ||= outcome.kind === 'answer';
       const left = (answered ? patience.acquaintanceMs : patience.strangerMs) - (performance.now() - began);
       if (left <= 0 || !mayRepeat(outcome, call)) return await conclude(outcome, call, base);
-      if (!told && attempt > 1) onWait(`${base}: ${shortly(outcome)}; trying again`);
+      if (!told && attempt > 1) onWait(`${base}: ${await atLength(outcome)}; ${tryingFor(left)}`);
       told ||= attempt > 1;
-      if (outcome.kind === 'answer') await outcome.response.body?.cancel();
+      if (outcome.kind === 'answer' && !outcome.response.bodyUsed) await outcome.response.body?.cancel();
       await sleep(
         Math.min(left, delayOf(outcome, attempt)),
         undefined,
@@ -140,7 +140,8 @@ export function codeOf(error: unknown): string {
 
 async function conclude(outcome: Outcome, { method, path, expected }: Call, base: string): Promise<Response> {
   if (outcome.kind === 'silence') {
-    const remedy = 'Is cofferdam up running there? COFFERDAM_URL chooses another service';
+    const remedy =
+      remedies[outcome.code] ?? 'Is cofferdam up running there? COFFERDAM_URL chooses another service';
     throw new UnreachableError(`cannot reach ${base}: ${shortly(outcome)}. ${remedy}`, {
       cause: outcome.error,
     });
@@ -150,10 +151,32 @@ async function conclude(outcome: Outcome, { method, path, expected }: Call, base
   throw await refusalOf(response, `${method} ${base}${path}`);
 }
 
+/** What is to be done, by code, where it is not the service that is missing. */
+const remedies: Readonly<Record<string, string>> = {
+  ERR_SSL_WRONG_VERSION_NUMBER: 'Write http:// in COFFERDAM_URL, or name the proxy that has the certificate',
+  ...Object.fromEntries(
+    // Who signed it is not known (verify(1) of OpenSSL).
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'].map(
+      (code) => [code, 'If that is your own CA, name the file with its certificate by NODE_EXTRA_CA_CERTS'],
+    ),
+  ),
+};
+
+/** With what the service itself says of it. */
+async function atLength(outcome: Outcome): Promise<string> {
+  const detail = outcome.kind === 'answer' ? await detailOf(outcome.response) : undefined;
+  return detail === undefined ? shortly(outcome) : `${shortly(outcome)}, ${detail.replace(/;.*/s, '')}`;
+}
+
+function tryingFor(ms: number): string {
+  return ms < 10_000 ? 'trying again' : `trying again for ${Math.ceil(ms / 1000)} s at most`;
+}
+
 function shortly(outcome: Outcome): string {
   if (outcome.kind === 'answer') return `it answers ${outcome.response.status}`;
   if (outcome.code === 'ECONNREFUSED') return 'connection refused';
   if (outcome.code === 'ENOTFOUND') return 'no such host';
+  if (outcome.code === 'ERR_SSL_WRONG_VERSION_NUMBER') return 'what answers does not speak TLS';
   const { error } = outcome;
   const said = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
   return said.trim() || outcome.code;

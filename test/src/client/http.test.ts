@@ -70,6 +70,28 @@ describe('a request', () => {
     expect(told).toEqual([`http://127.0.0.1:${port}: connection refused; trying again`]);
   });
 
+  test('says what the service says of itself, and how long it will try', async () => {
+    const told: string[] = [];
+    const problem = JSON.stringify({ detail: 'the queue cannot be reached now; try again' });
+    await using server = await serve((_request, response, count) => {
+      if (count < 3) response.statusCode = 503;
+      response.end(problem);
+    });
+    const target = { url: server.url, token: 'cof_x' };
+    const http = createHttp(target, (why) => told.push(why), { ...patience, acquaintanceMs: 120_000 });
+    expect((await http(get)).status).toBe(200);
+    const why = 'it answers 503, the queue cannot be reached now; trying again for 120 s at most';
+    expect(told).toEqual([`${server.url}: ${why}`]);
+  });
+
+  test('is told what does not speak TLS', async () => {
+    await using server = await serve((_request, response) => response.end());
+    const url = server.url.replace('http:', 'https:');
+    await expect(open(url)(get)).rejects.toThrow(
+      `cannot reach ${url}: what answers does not speak TLS. Write http:// in COFFERDAM_URL, or name the proxy`,
+    );
+  });
+
   test('does not wait long for somebody who was never there', async () => {
     const port = await freePort();
     const began = performance.now();
@@ -128,9 +150,10 @@ describe('what the service refuses', () => {
 
   test.each([
     [401, '{"detail":"the token is not known"}', /401 the token is not known; set COFFERDAM_TOKEN/],
-    [404, '<html>not here</html>', /404 Not Found$/],
-    [404, 'null', /404 Not Found$/],
-    [404, '{"detail":5,"errors":7}', /404 Not Found$/],
+    [404, '<html>not here</html>', /404 Not Found; Cofferdam does not answer so: check COFFERDAM_URL$/],
+    [403, '<html>not here</html>', /403 Forbidden$/],
+    [404, 'null', /404 Not Found; /],
+    [404, '{"detail":5,"errors":7}', /404 Not Found; /],
   ])('%i %s', async (status, body, message) => {
     expect(await refused(status, 'text/html', body)).toMatch(message);
   });
