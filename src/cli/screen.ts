@@ -58,9 +58,13 @@ export function createScreen(output: Output, form: Form = 'sections') {
     if (workflow !== undefined) workflows.add(workflow);
     if (workflows.size > 1 || step?.dependsOn) become('lines');
   };
-  const tellEnd = async (name: string, { status, reason, exitCode }: StepRecord): Promise<void> => {
-    if (status === 'passed' || status === 'skipped') return;
-    await say(paint('red', `${name}: ${ending(status, reason, exitCode)}`));
+  const tellEnd = async (
+    name: string,
+    ended: StepRecord | ServiceRecord,
+    how = ending(ended),
+  ): Promise<void> => {
+    if (ended.status === 'passed' || ended.status === 'skipped') return;
+    await say(paint('red', `${name}: ${how}`));
   };
 
   return {
@@ -85,7 +89,8 @@ export function createScreen(output: Output, form: Form = 'sections') {
       const label = labelOf({ workflow, step: `service:${service.name}` });
       if (service.status === 'running') return;
       const rest = showRest(label);
-      await Promise.all([rest, tellEnd(nameOf(label), service)]);
+      const late = service.reason === 'timeout' && 'it was not ready in time';
+      await Promise.all([rest, tellEnd(nameOf(label), service, late || undefined)]);
     },
     chunk: async (label: string, chunk: Buffer) => {
       const { workflow, step } = originOf(label);
@@ -115,11 +120,7 @@ export function createScreen(output: Output, form: Form = 'sections') {
   };
 }
 
-function ending(
-  status: StepRecord['status'],
-  reason: StepRecord['reason'],
-  exitCode: number | undefined,
-): string {
+function ending({ status, reason, exitCode }: StepRecord | ServiceRecord): string {
   const why: Partial<Record<NonNullable<StepRecord['reason']>, string>> = {
     oom: 'it ran out of memory; raise resources.memory, or use less',
     disk: 'its disk is full; raise resources.disk, or write less',
