@@ -60,6 +60,7 @@ const untouchableMs = 10 * 60_000;
 const forgottenAt = 1;
 const abandonedMs = 24 * 3_600_000;
 
+/** The layers in a directory, which all processes of this machine share. */
 export function layerCache({ dataDir, capBytes, name = 'sources' }: LayerCacheOptions): LayerCache {
   const root = join(dataDir, name);
   const place = (key: string): CachedLayer => {

@@ -12,6 +12,7 @@ import { attemptPrefix, parseStored, recordFields } from './stored.ts';
 const longRecord = 4096;
 const longSpec = 1024;
 
+/** Where the storage has the record of a finished build. */
 export const recordKey = (id: string) => `builds/${id}/record.json`;
 
 /** Earlier versions kept what was asked for beside the record. */

@@ -25,6 +25,7 @@ export function placeOf({ project, name }: CacheName): CachePlace {
   };
 }
 
+/** Where caches are in the storage. */
 export const storedCaches = 'caches/';
 
 /** The layer of a cache on this machine for the digest of a key (64 hexadecimal digits). */
@@ -32,6 +33,7 @@ export function layerKey(place: CachePlace, key: string): string {
   return place.layers + key.slice(0, 32);
 }
 
+/** SHA-256, hexadecimal. */
 export function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }

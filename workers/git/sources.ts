@@ -64,6 +64,7 @@ const defaultLimits: FetchLimits = {
   silentMs: 120_000,
 };
 
+/** Sources out of mirrors below `dataDir`, which all processes of this machine share. */
 export function gitSources(options: GitSourcesOptions): GitSources {
   const { dataDir, cache, mirrorsCapBytes, lfsCapBytes = 20 * GiB } = options;
   const commits = mirroredCommits(dataDir, { ...defaultLimits, ...options.limits });
