@@ -63,16 +63,17 @@ export interface Held {
   lostAt?: number;
 }
 
-/** What the handler sees of a claim that was answered. */
+/** What the handler sees of a claim that was answered. `sha`: the commit that an earlier attempt built, or ''. */
 export function makeClaim(
   { id, session, attempt, canceled, lost }: Held,
   spec: BuildSpec,
-  number: number,
-  attempts: AttemptRecord[],
+  { number, attempts, sha }: { number: number; attempts: AttemptRecord[]; sha: string },
 ): Omit<Claim, 'announce'> {
   const startedAt = attempts.at(-1)?.startedAt;
+  const queued = queuedRecord(spec);
   const record: BuildRecord = {
-    ...queuedRecord(spec),
+    ...queued,
+    source: { ...queued.source, ...(sha !== '' && { sha }) },
     status: 'running',
     number,
     attempt,

@@ -81,9 +81,9 @@ export function startConsumer(parts: ConsumerParts, worker: WorkerInfo, handler:
           if (reply[0] === 'refused') await dispatcher.add(parseHanded(reply[1]));
           return undefined;
         }
-        const [, attempt, spec, attempts, number] = reply;
+        const [, attempt, spec, attempts, number, sha] = reply;
         entry.attempt = attempt;
-        const claimed = makeClaim(entry, parseOwn(spec), number, parseOwn(attempts));
+        const claimed = makeClaim(entry, parseOwn(spec), { number, attempts: parseOwn(attempts), sha });
         return { ...claimed, announce: (what, signal) => announceTurns(turnsParts, entry, what, signal) };
       } catch (error) {
         trouble(error);

@@ -12,7 +12,7 @@ export interface Replies {
     ended: readonly string[],
   ];
   readonly claim:
-    | readonly ['claimed', attempt: number, spec: string, attempts: string, number: number]
+    | readonly ['claimed', attempt: number, spec: string, attempts: string, number: number, sha: string]
     | readonly ['refused', admitted: Flat]
     | readonly ['gone'];
   readonly finish: readonly ['ok' | 'stale', admitted: Flat];

@@ -1,14 +1,14 @@
 /**
  * A worker takes a build that BullMQ gave it. ARGV: id, n, session, time (ISO).
- * `claimed`: attempt, spec, attempts, number; also when the first reply was lost. `gone`: canceled, withdrawn or handed
+ * `claimed`: attempt, spec, attempts, number, commit of an earlier attempt ('': none); also when the first reply was lost. `gone`: canceled, withdrawn or handed
  * over again since. `refused`: this worker has no slot, is to be kept away from, or is not registered; back to the line.
  */
 export const claimLua = `
 local id, n, session, at = unpack(ARGV, 4)
 local where, current, holder = get(id, 'at', 'n', 'worker')
 if where == 'running' and current == n and holder == session then
-  local attempt, spec, attempts, number = get(id, 'attempt', 'spec', 'attempts', 'number')
-  return { 'claimed', tonumber(attempt), spec, attempts, tonumber(number) }
+  local attempt, spec, attempts, number, sha = get(id, 'attempt', 'spec', 'attempts', 'number', 'sha')
+  return { 'claimed', tonumber(attempt), spec, attempts, tonumber(number), sha or '' }
 end
 if where ~= 'ready' or current ~= n then return { 'gone' } end
 local place = place_of(id)
@@ -29,6 +29,6 @@ attempts = cjson.encode(attempts)
 redis.call('HSET', build(id), 'at', 'running', 'worker', session, 'attempts', attempts)
 become(id, place, 'running')
 tell(id, 'status running')
-local spec, number = get(id, 'spec', 'number')
-return { 'claimed', attempt, spec, attempts, tonumber(number) }
+local spec, number, sha = get(id, 'spec', 'number', 'sha')
+return { 'claimed', attempt, spec, attempts, tonumber(number), sha or '' }
 `;

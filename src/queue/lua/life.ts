@@ -96,9 +96,17 @@ local function line_up(id, place, due)
   end
 end
 
--- Back to the line, not before due (ms). What the lost attempt reported is dropped.
+-- A branch may move between two attempts; the build stays one of the same commit.
+local function keep_commit(id)
+  local record = get(id, 'record')
+  local source = record and cjson.decode(record).source
+  if source and source.sha then redis.call('HSET', build(id), 'sha', source.sha) end
+end
+
+-- Back to the line, not before due (ms). Of what the lost attempt reported its commit alone is kept.
 local function queue_again(id, place, excluded, due)
   vacate(id, place)
+  keep_commit(id)
   redis.call('HDEL', build(id), 'record')
   become(id, place, 'queued')
   if excluded ~= '' then place = exclude(id, place, excluded) end

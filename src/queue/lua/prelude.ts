@@ -7,8 +7,8 @@
  *   epoch                    which life of the data this is; gone or different: the data was lost
  *   b:<id>                   a build: spec, status, record, attempt, worker (session), attempts, end, and
  *                            at (where it is: held, delayed, waiting, ready, running, ended), place, n, class, number,
- *                            cancel, why (it was canceled), approved, line, commit, unreported (why), upload, turns
- *                            (workflow -> key of its group, name, limit, first)
+ *                            cancel, why (it was canceled), approved, line, commit, unreported (why), upload, sha
+ *                            (that an attempt built), turns (workflow -> key of its group, name, limit, first)
  *   numbers                  project -> number of its newest build
  *   caps                     project -> builds that may be active; others have the cap of all
  *   lanes                    lane -> what it demands: labels, and a worker to keep away from

@@ -197,6 +197,23 @@ describe('when the platform fails', () => {
     });
   });
 
+  test('a build of a branch is tried again with the commit that it had', async () => {
+    const { queue, consume, reaches } = await open();
+    const sha = 'c'.repeat(40);
+    const seen: (string | undefined)[] = [];
+    consume({}, async (claim) => {
+      seen.push(claim.record.source.sha);
+      if (claim.fence.attempt === 3) return verdict(claim);
+      const record = { ...claim.record, source: { ...claim.record.source, sha } };
+      return { kind: 'infrastructure', record, reason: 'sandbox', message: 'no loop device' };
+    });
+    const url = 'https://example.org/app.git';
+    const spec = makeSpec({ source: { kind: 'git', url, repo: 'app', ref: 'refs/heads/main' } });
+    await queue.submit(spec);
+    await reaches(spec.id, 'passed');
+    expect(seen).toEqual([undefined, sha, sha]);
+  });
+
   test('a handler that throws is such a failure', async () => {
     const { queue, consume, reaches } = await open();
     consume({}, async (claim) => {
