@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
 import type { LogEntry, LogPosition } from '../../../src/logs.ts';
 import { openLogReader } from '../../../src/logs/reader.ts';
@@ -11,6 +13,7 @@ import type { Fence } from '../../../src/records.ts';
 import type { RedisHandle } from '../../../src/redis.ts';
 import { openFileStorage } from '../../../src/storage/file.ts';
 import type { Storage } from '../../../src/storage/storage.ts';
+import { fractionsFrom } from '../../random.ts';
 
 /** Builds with logs, without the queue: what the queue writes into a build's hash is written here. */
 export interface Lab {
@@ -37,10 +40,11 @@ export function makeLab(
   const seen = around(storage);
   const changes = createChanges(redis);
   const logs = openLogReader({ redis, storage: seen, records: changes });
-  onTestFinished(() => {
+  onTestFinished(async () => {
     logs.close();
     changes.close();
-    rmSync(directory, { recursive: true, maxRetries: 5 });
+    // A writer that was stopped may have a file on its way.
+    await rm(directory, { recursive: true, maxRetries: 5 });
   });
   const key = (id: string) => `${redis.prefix}b:${id}`;
   return {
@@ -93,13 +97,28 @@ export function noise(count: number, seed: number): Buffer {
   return bytes;
 }
 
-/** Repeatable numbers from 0 up to below 1 (mulberry32). */
-export function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+export const MiB = 1024 ** 2;
+
+/** Writes bytes in chunks of random size, the steps by turns. */
+export async function write(
+  log: ReturnType<Lab['writer']>,
+  bytes: Buffer,
+  {
+    seed,
+    steps = ['only'],
+    largest = 3 * MiB,
+  }: { seed: number; steps?: readonly string[]; largest?: number },
+): Promise<void> {
+  const next = fractionsFrom(seed);
+  for (let at = 0, i = 0; at < bytes.length; i++) {
+    // As many small ones as large ones.
+    const size = Math.ceil(largest ** next());
+    await log.append(steps[i % steps.length] ?? '', bytes.subarray(at, at + size));
+    at += size;
+  }
+}
+
+/** All of an object of the storage. */
+export async function stored(storage: Storage, key: string): Promise<Buffer> {
+  return buffer((await storage.get(key)).body);
 }
