@@ -98,8 +98,8 @@ export async function createServer(service: Service, options: ServerOptions): Pr
   // A thousand who follow one build with one token ask Redis for both some times, and not two thousand times.
   const known: Service = {
     ...service,
-    tokens: { ...service.tokens, verify: shareLookups(service.tokens.verify) },
-    records: { ...service.records, get: shareLookups(service.records.get) },
+    tokens: { ...service.tokens, verify: shareLookups((secret) => service.tokens.verify(secret)) },
+    records: { ...service.records, get: shareLookups((id) => service.records.get(id)) },
   };
   const context: Context = {
     ...known,

@@ -18,6 +18,7 @@ beforeEach(async () => {
   const handle = await open(root, 'r');
   const files: FileHandle = Object.getPrototypeOf(handle);
   await handle.close();
+  // oxlint-disable-next-line typescript/unbound-method -- called on the file that the spy is called on
   const { sync } = files;
   const spy = vi.spyOn(files, 'sync').mockImplementation(async function (this: FileHandle) {
     const directory = relative(root, readlinkSync(`/proc/self/fd/${this.fd}`));
