@@ -24,7 +24,10 @@ export function* summary(record: BuildRecord, keptIn: string | undefined): Gener
       yield* lines('', workflow, spent(workflow, whySkipped(workflow, workflow)), 'bold');
     for (const service of workflow.services ?? [])
       yield* lines(indent, named(service), spent(service, undefined));
-    for (const step of workflow.steps) yield* lines(indent, step, spent(step, whySkipped(step, workflow)));
+    for (const step of workflow.steps) {
+      const ignored = step.status === 'failed' && workflow.status === 'passed' ? ', ignored' : '';
+      yield* lines(indent, step, spent(step, whySkipped(step, workflow)) + ignored);
+    }
   }
   for (const { path, size: bytes, sha256 } of record.artifacts) {
     yield `${paint('cyan', '↓')} ${visible(path)}  ${paint('dim', `${size(bytes)}  sha256:${sha256}`)}`;

@@ -53,3 +53,12 @@ test.each<[Pick<WorkflowRecord, 'status' | 'reason'>, string]>([
   const [line = ''] = graph({ name: 'ci', ...ended, steps: [{ name: 'report', status: 'skipped' }] });
   expect(line).toBe(`- ${'report'.padEnd(28)} ${note}`);
 });
+
+test.each<[WorkflowRecord['status'], string]>([
+  ['passed', '1.0 s, ignored'],
+  ['failed', '1.0 s'],
+])('a step that failed in a workflow that %s: %s', (status, note) => {
+  const times = { startedAt: '2026-01-01T00:00:00.000Z', finishedAt: '2026-01-01T00:00:01.000Z' };
+  const [line = ''] = graph({ name: 'ci', status, steps: [{ name: 'lint', status: 'failed', ...times }] });
+  expect(line).toBe(`✗ ${'lint'.padEnd(28)} ${note}`);
+});
