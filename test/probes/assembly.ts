@@ -35,7 +35,7 @@ function spawnerOf(holder: string): Spawner {
 
 /**
  * Sandboxes made of the same pure functions as those of runtime/crun/driver.ts, with what they make changed on its way to the
- * kernel. The product itself has no way to be weakened; assembly.test.ts sees that both give containers the same config.
+ * kernel. The product itself has no way to be weakened; core.test.ts sees that both give containers the same config.
  */
 export function assemble(dataDir: string, weakening: Weakening): SandboxDriver {
   const directory = (name: string) => {

@@ -3,18 +3,8 @@ import { expect, test } from 'vitest';
 import { forges } from '../../../src/repositories.ts';
 import { PayloadError } from '../../../src/triggers/forge.ts';
 import { forgeOf } from '../../../src/triggers/forges.ts';
+import { fractionsFrom } from '../../random.ts';
 import { githubPush, makeRepository, signed } from './samples.ts';
-
-/** Numbers that look random, and are the same each time (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const events = [
   'push',
@@ -60,7 +50,7 @@ function damage(value: unknown, random: () => number): unknown {
 }
 
 test('no payload does more than make an event or a PayloadError', () => {
-  const random = randomFrom(4);
+  const random = fractionsFrom(4);
   const seen = { read: 0, refused: 0 };
   for (let round = 0; round < 1000; round++) {
     const payload = damage(whole[round % whole.length], random);
