@@ -1,4 +1,4 @@
-# Cofferdam with what builds need. Not built or run in this project's own CI.
+# Cofferdam with what builds need. Not built in this project's own CI; docs/operations.md says what was tried.
 FROM node:24-bookworm-slim
 
 RUN apt-get update \
@@ -10,7 +10,7 @@ RUN apt-get update \
 WORKDIR /opt/cofferdam
 COPY . .
 # Node and packages from npm, the compiled holder, the lines in /etc/subuid and /etc/subgid. Docker builds have no
-# privileges: what the kernel must offer is looked at when a worker starts.
+# privileges: that builds will not run here is said, and is no error; what counts is what a worker finds when it starts.
 RUN bin/bootstrap --host
 
 VOLUME /var/lib/cofferdam
