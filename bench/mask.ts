@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { createMask } from '../workers/mask.ts';
+import { createMask } from '../workers/log/mask.ts';
 import type { Row } from './row.ts';
 import type { Site } from './site.ts';
 import { takeTurns } from './turns.ts';

@@ -10,16 +10,16 @@ import { defaultArtifactCaps } from './artifacts.ts';
 import type { Budget } from './budget.ts';
 import type { Caches } from './caches.ts';
 import { runBuild } from './build.ts';
-import { claimEvents } from './claim-events.ts';
-import { resultOf } from './claim-result.ts';
-import { type ClaimedPlan, type ClaimedPlanTools, commitOf, planClaimed } from './claimed-plan.ts';
-import type { ClaimedSource, ClaimedSources } from './claimed-source.ts';
-import { hasLabels, labelsOf } from './labels.ts';
+import { claimEvents } from './claim/events.ts';
+import { resultOf } from './claim/result.ts';
+import { type ClaimedPlan, type ClaimedPlanTools, commitOf, planClaimed } from './claim/plan.ts';
+import type { ClaimedSource, ClaimedSources } from './claim/source.ts';
+import { hasLabels, labelsOf } from './claim/labels.ts';
 import type { Machine } from './machine.ts';
-import { createProgress } from './progress.ts';
+import { createProgress } from './claim/progress.ts';
 import { SourceError } from './source.ts';
 import type { Stopping } from './stopping.ts';
-import { storageArtifacts } from './storage-artifacts.ts';
+import { storageArtifacts } from './artifacts/storage.ts';
 import { announcementOf } from './turns.ts';
 
 /** What a worker runs its builds with. */

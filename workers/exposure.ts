@@ -1,6 +1,6 @@
 import { inspect } from '../runtime/host.ts';
 import type { Host } from '../runtime/host/requirement.ts';
-import { hasLabels } from './labels.ts';
+import { hasLabels } from './claim/labels.ts';
 
 /**
  * What a worker on this machine must say at its start; undefined: its labels keep strangers' builds away, or the machine is fit

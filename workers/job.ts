@@ -1,7 +1,7 @@
 import type { Command, Exit } from '../runtime/sandbox.ts';
 import { type Abort, AbortedError } from './abort.ts';
 import type { Box } from './containers.ts';
-import type { MaskedStream } from './mask.ts';
+import type { MaskedStream } from './log/mask.ts';
 
 /** A command that runs in a container. */
 export interface Job {

@@ -19,7 +19,7 @@ import { openVault } from '../src/vault.ts';
 import { unlessAborted } from './abort.ts';
 import { machineBudget } from './budget.ts';
 import { runClaim } from './claim.ts';
-import { claimedSources } from './claimed-source.ts';
+import { claimedSources } from './claim/source.ts';
 import { machineCaches } from './caches/open.ts';
 import { exposureWarning } from './exposure.ts';
 import { type FitnessWatch, watchFitness } from './fitness.ts';

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command, Sandbox } from '../runtime/sandbox.ts';
 import type { Readiness } from '../src/workflow/plan.ts';
 import type { Box } from './containers.ts';
-import { createLastLines } from './last-lines.ts';
+import { createLastLines } from './log/last-lines.ts';
 import { withoutTraces } from './traces.ts';
 
 /** A service that has been started. */

@@ -9,9 +9,9 @@ import { type CommandParts, serviceCommand } from './commands.ts';
 import type { Containers } from './containers.ts';
 import type { BuildEvents } from './events.ts';
 import { besideGraceMs, type Job, startJob } from './job.ts';
-import { createLastLines } from './last-lines.ts';
+import { createLastLines } from './log/last-lines.ts';
 import type { BuildLog } from './log.ts';
-import type { Mask } from './mask.ts';
+import type { Mask } from './log/mask.ts';
 import { becomeReady, type Started } from './readiness.ts';
 
 /** What the services of a workflow need. */

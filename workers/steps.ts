@@ -10,7 +10,7 @@ import type { BuildEvents } from './events.ts';
 import { type Fate, runGraph } from './graph.ts';
 import { besideGraceMs, startJob } from './job.ts';
 import type { BuildLog } from './log.ts';
-import type { Mask } from './mask.ts';
+import type { Mask } from './log/mask.ts';
 
 /** What the steps of a workflow need. */
 export interface StepsContext extends CommandParts {

@@ -11,7 +11,7 @@ import { createContainers } from './containers.ts';
 import type { SecretValues } from './environment.ts';
 import type { BuildEvents } from './events.ts';
 import type { BuildLog } from './log.ts';
-import type { Mask } from './mask.ts';
+import type { Mask } from './log/mask.ts';
 import { afterError, outcomeOf } from './outcome.ts';
 import type { Phases } from './phases.ts';
 import { type Prepared, prepare, type Supplies } from './preparation.ts';

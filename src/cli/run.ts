@@ -8,7 +8,7 @@ import { runBuild } from '../../workers/build.ts';
 import { machineCaches } from '../../workers/caches/open.ts';
 import { openMachine } from '../../workers/machine.ts';
 import { localCircumstances, type LocalEvent, localEvents, localTrigger } from '../../workers/planning.ts';
-import { namedSecrets } from '../../workers/secrets.ts';
+import { namedSecrets } from '../../workers/claim/secrets.ts';
 import { describeSource } from '../../workers/source.ts';
 import { localTurns } from '../../workers/turns.ts';
 import { artifactStore } from '../artifacts.ts';

@@ -1,6 +1,6 @@
-import { createMask } from '../../../workers/mask.ts';
-import { maskedForms } from '../../../workers/masked-forms.ts';
-import { plainly } from '../../workers/plain-mask.ts';
+import { createMask } from '../../../workers/log/mask.ts';
+import { maskedForms } from '../../../workers/log/masked-forms.ts';
+import { plainly } from '../../workers/log/plain-mask.ts';
 import { oneOf, textOf } from '../mutate.ts';
 import type { Target } from '../target.ts';
 

@@ -1,8 +1,8 @@
-import type { UntrustedPolicy } from '../src/repositories.ts';
-import type { Limits } from '../src/limits.ts';
-import { defaultLimits } from '../src/limits.ts';
-import { defaultTimeoutMs, type Network, type Plan, type PlanStep } from '../src/workflow/plan.ts';
-import { writtenDuration, writtenSize } from '../src/workflow/quantity.ts';
+import type { UntrustedPolicy } from '../../src/repositories.ts';
+import type { Limits } from '../../src/limits.ts';
+import { defaultLimits } from '../../src/limits.ts';
+import { defaultTimeoutMs, type Network, type Plan, type PlanStep } from '../../src/workflow/plan.ts';
+import { writtenDuration, writtenSize } from '../../src/workflow/quantity.ts';
 
 /** What a build may have at most, and why no more. */
 interface Bound {

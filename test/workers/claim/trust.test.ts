@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { defaultLimits } from '../../src/limits.ts';
-import type { UntrustedPolicy } from '../../src/repositories.ts';
-import { type Network, type Plan, planDefaults } from '../../src/workflow/plan.ts';
-import { clamp } from '../../workers/trust.ts';
-import { randomFrom } from '../random.ts';
-import { step } from './rehearsal.ts';
+import { defaultLimits } from '../../../src/limits.ts';
+import type { UntrustedPolicy } from '../../../src/repositories.ts';
+import { type Network, type Plan, planDefaults } from '../../../src/workflow/plan.ts';
+import { clamp } from '../../../workers/claim/trust.ts';
+import { randomFrom } from '../../random.ts';
+import { step } from '../rehearsal.ts';
 
 const GiB = 1024 ** 3;
 const hour = 3_600_000;

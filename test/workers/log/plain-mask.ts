@@ -1,4 +1,4 @@
-import { maskedForms } from '../../workers/masked-forms.ts';
+import { maskedForms } from '../../../workers/log/masked-forms.ts';
 
 export const mark = '********';
 

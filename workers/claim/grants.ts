@@ -1,14 +1,14 @@
-import type { Repositories, Repository, UntrustedPolicy } from '../src/repositories.ts';
-import type { Secrets } from '../src/secrets.ts';
-import type { BuildSpec, GitSource } from '../src/spec.ts';
-import { UsageError } from '../src/usage.ts';
-import { planBuild } from '../src/workflow/build-plan.ts';
-import type { BuildPlan, Plan } from '../src/workflow/plan.ts';
-import { WorkflowError } from '../src/workflow/problem.ts';
-import type { WorkflowText } from '../src/workflow/workflow-text.ts';
-import type { SecretValues } from './environment.ts';
+import type { Repositories, Repository, UntrustedPolicy } from '../../src/repositories.ts';
+import type { Secrets } from '../../src/secrets.ts';
+import type { BuildSpec, GitSource } from '../../src/spec.ts';
+import { UsageError } from '../../src/usage.ts';
+import { planBuild } from '../../src/workflow/build-plan.ts';
+import type { BuildPlan, Plan } from '../../src/workflow/plan.ts';
+import { WorkflowError } from '../../src/workflow/problem.ts';
+import type { WorkflowText } from '../../src/workflow/workflow-text.ts';
+import type { SecretValues } from '../environment.ts';
 import { namedSecrets } from './secrets.ts';
-import { SourceError } from './source.ts';
+import { SourceError } from '../source.ts';
 import { type Amounts, clamp } from './trust.ts';
 
 /** Where a worker looks up what a build may have. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BuildRecord } from '../src/build.ts';
+import type { BuildRecord } from '../../src/build.ts';
 
 /** Tells others how a build gets on, without making it wait. */
 export interface Progress {

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { createMask, type Mask } from '../../workers/mask.ts';
-import { maskedForms } from '../../workers/masked-forms.ts';
+import { createMask, type Mask } from '../../../workers/log/mask.ts';
+import { maskedForms } from '../../../workers/log/masked-forms.ts';
 import { mark, plainly } from './plain-mask.ts';
-import { randomFrom } from '../random.ts';
+import { randomFrom } from '../../random.ts';
 
 /** What a mask makes of chunks, as bytes in latin1. */
 function through(mask: Mask, chunks: readonly Buffer[]): string {

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import type { Repository } from '../../src/repositories.ts';
-import type { BuildSpec } from '../../src/spec.ts';
-import { UsageError } from '../../src/usage.ts';
-import type { BuildPlan } from '../../src/workflow/plan.ts';
-import { planBuild } from '../../src/workflow/build-plan.ts';
-import { grantTo, type GrantTools, repositoryOf } from '../../workers/grants.ts';
-import { SourceError } from '../../workers/source.ts';
+import type { Repository } from '../../../src/repositories.ts';
+import type { BuildSpec } from '../../../src/spec.ts';
+import { UsageError } from '../../../src/usage.ts';
+import type { BuildPlan } from '../../../src/workflow/plan.ts';
+import { planBuild } from '../../../src/workflow/build-plan.ts';
+import { grantTo, type GrantTools, repositoryOf } from '../../../workers/claim/grants.ts';
+import { SourceError } from '../../../workers/source.ts';
 
 const repository: Repository = {
   name: 'a/b',

@@ -1,5 +1,5 @@
-import type { BuildPlan } from '../src/workflow/plan.ts';
-import { UsageError } from '../src/usage.ts';
+import type { BuildPlan } from '../../src/workflow/plan.ts';
+import { UsageError } from '../../src/usage.ts';
 
 type Labels = Readonly<Record<string, string>>;
 

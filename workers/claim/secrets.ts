@@ -1,6 +1,6 @@
-import { UsageError } from '../src/usage.ts';
-import type { BuildPlan } from '../src/workflow/plan.ts';
-import type { SecretValues } from './environment.ts';
+import { UsageError } from '../../src/usage.ts';
+import type { BuildPlan } from '../../src/workflow/plan.ts';
+import type { SecretValues } from '../environment.ts';
 
 /** Bytes of all secrets of a build: what finds their forms in the log takes some hundred times as much memory. */
 const mostSecretBytes = 128 * 1024;

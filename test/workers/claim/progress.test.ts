@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import type { BuildRecord } from '../../src/build.ts';
-import { queuedRecord } from '../../src/spec.ts';
-import { createProgress } from '../../workers/progress.ts';
-import { makeSpec } from '../src/queue/specs.ts';
+import type { BuildRecord } from '../../../src/build.ts';
+import { queuedRecord } from '../../../src/spec.ts';
+import { createProgress } from '../../../workers/claim/progress.ts';
+import { makeSpec } from '../../src/queue/specs.ts';
 
 const queued = queuedRecord(makeSpec());
 

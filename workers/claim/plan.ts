@@ -1,14 +1,14 @@
-import type { BuildRecord } from '../src/build.ts';
-import type { BuildSpec } from '../src/spec.ts';
-import { pageOf } from '../src/statuses/state.ts';
-import { UsageError } from '../src/usage.ts';
-import { planBuild } from '../src/workflow/build-plan.ts';
-import { render } from '../src/workflow/problem.ts';
-import type { WorkflowText } from '../src/workflow/workflow-text.ts';
-import type { BuildRequest, BuildSource } from './build.ts';
-import type { ClaimedSource } from './claimed-source.ts';
+import type { BuildRecord } from '../../src/build.ts';
+import type { BuildSpec } from '../../src/spec.ts';
+import { pageOf } from '../../src/statuses/state.ts';
+import { UsageError } from '../../src/usage.ts';
+import { planBuild } from '../../src/workflow/build-plan.ts';
+import { render } from '../../src/workflow/problem.ts';
+import type { WorkflowText } from '../../src/workflow/workflow-text.ts';
+import type { BuildRequest, BuildSource } from '../build.ts';
+import type { ClaimedSource } from './source.ts';
 import { environmentOf, type Grant, grantTo, type GrantTools, repositoryOf } from './grants.ts';
-import { circumstancesOf } from './planning.ts';
+import { circumstancesOf } from '../planning.ts';
 
 /** What a claimed build comes to. */
 export type ClaimedPlan =

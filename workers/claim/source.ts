@@ -1,20 +1,20 @@
 import { lstat } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
-import type { Repositories, Repository } from '../src/repositories.ts';
-import type { BuildSpec, GitSource } from '../src/spec.ts';
-import type { Storage } from '../src/storage/storage.ts';
-import { shortRef, type Trigger, type Trust } from '../src/trigger.ts';
-import { UsageError } from '../src/usage.ts';
-import { listWorkflows } from '../src/workflow/find.ts';
-import { readWorkflowText } from '../src/workflow/read.ts';
-import type { WorkflowText } from '../src/workflow/workflow-text.ts';
-import type { BuildSource } from './build.ts';
-import type { Since } from './git/changed.ts';
-import { openRemote } from './git/remote.ts';
-import type { GitRequest, GitSources } from './git/sources.ts';
-import type { RemoteAccess } from './git/submodule-url.ts';
-import { SourceError } from './source.ts';
-import { openUpload, type UploadCache } from './uploads.ts';
+import type { Repositories, Repository } from '../../src/repositories.ts';
+import type { BuildSpec, GitSource } from '../../src/spec.ts';
+import type { Storage } from '../../src/storage/storage.ts';
+import { shortRef, type Trigger, type Trust } from '../../src/trigger.ts';
+import { UsageError } from '../../src/usage.ts';
+import { listWorkflows } from '../../src/workflow/find.ts';
+import { readWorkflowText } from '../../src/workflow/read.ts';
+import type { WorkflowText } from '../../src/workflow/workflow-text.ts';
+import type { BuildSource } from '../build.ts';
+import type { Since } from '../git/changed.ts';
+import { openRemote } from '../git/remote.ts';
+import type { GitRequest, GitSources } from '../git/sources.ts';
+import type { RemoteAccess } from '../git/submodule-url.ts';
+import { SourceError } from '../source.ts';
+import { openUpload, type UploadCache } from '../uploads.ts';
 
 /** What a claimed build is made from. */
 export interface ClaimedSource {

@@ -1,10 +1,10 @@
-import type { BuildRecord, WorkflowRecord } from '../src/build.ts';
-import { labelOf } from '../src/logs/label.ts';
-import type { LogWriter } from '../src/logs.ts';
-import type { BuildPlan } from '../src/workflow/plan.ts';
-import type { BuildEvents } from './events.ts';
+import type { BuildRecord, WorkflowRecord } from '../../src/build.ts';
+import { labelOf } from '../../src/logs/label.ts';
+import type { LogWriter } from '../../src/logs.ts';
+import type { BuildPlan } from '../../src/workflow/plan.ts';
+import type { BuildEvents } from '../events.ts';
 import type { Progress } from './progress.ts';
-import { recordOf } from './workflow.ts';
+import { recordOf } from '../workflow.ts';
 
 /** What the build does, for those who follow it: the log, and the record at each change. */
 export function claimEvents(

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { UsageError } from '../../src/usage.ts';
-import { hasLabels, labelsOf } from '../../workers/labels.ts';
-import { step, workflow } from './rehearsal.ts';
+import { UsageError } from '../../../src/usage.ts';
+import { hasLabels, labelsOf } from '../../../workers/claim/labels.ts';
+import { step, workflow } from '../rehearsal.ts';
 
 const asking = (name: string, labels: Readonly<Record<string, string>>) =>
   workflow(name, [step('a')], { labels });

@@ -1,10 +1,10 @@
-import type { Sandbox } from '../runtime/sandbox.ts';
-import type { ArtifactStore } from '../src/artifacts.ts';
-import type { ArtifactRecord, Outcome, StepRecord } from '../src/build.ts';
-import type { ArtifactPattern, Plan } from '../src/workflow/plan.ts';
-import { type ArtifactCaps, collectArtifacts } from './artifacts.ts';
-import type { BuildEvents } from './events.ts';
-import type { Mask } from './mask.ts';
+import type { Sandbox } from '../../runtime/sandbox.ts';
+import type { ArtifactStore } from '../../src/artifacts.ts';
+import type { ArtifactRecord, Outcome, StepRecord } from '../../src/build.ts';
+import type { ArtifactPattern, Plan } from '../../src/workflow/plan.ts';
+import { type ArtifactCaps, collectArtifacts } from '../artifacts.ts';
+import type { BuildEvents } from '../events.ts';
+import type { Mask } from '../log/mask.ts';
 
 /** What a workflow left behind, and how. */
 interface Ended {

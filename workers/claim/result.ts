@@ -1,6 +1,6 @@
-import type { BuildRecord, Reason } from '../src/build.ts';
-import type { Result } from '../src/queue/claim.ts';
-import type { Plan } from '../src/workflow/plan.ts';
+import type { BuildRecord, Reason } from '../../src/build.ts';
+import type { Result } from '../../src/queue/claim.ts';
+import type { Plan } from '../../src/workflow/plan.ts';
 
 /** Failures of the platform that another try, on another machine, may not have. */
 const transient: readonly Reason[] = ['sandbox', 'internal', 'registry', 'artifacts'];

@@ -1,4 +1,4 @@
-import { shortestSecret } from '../src/secrets.ts';
+import { shortestSecret } from '../../src/secrets.ts';
 
 /**
  * What a secret looks like in a log: as it is, and as programs commonly print it: in base64 (wherever it lies in what

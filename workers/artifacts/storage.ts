@@ -1,8 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
-import { type ArtifactStore, ArtifactStoreError } from '../src/artifacts.ts';
-import type { Storage } from '../src/storage/storage.ts';
+import { type ArtifactStore, ArtifactStoreError } from '../../src/artifacts.ts';
+import type { Storage } from '../../src/storage/storage.ts';
 
 interface Sending {
   readonly path: string;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { BuildRecord, Reason, StepStatus } from '../../src/build.ts';
-import { resultOf } from '../../workers/claim-result.ts';
-import { workflowsOf } from '../src/workflow/planned.ts';
-import { play, step } from './rehearsal.ts';
+import type { BuildRecord, Reason, StepStatus } from '../../../src/build.ts';
+import { resultOf } from '../../../workers/claim/result.ts';
+import { workflowsOf } from '../../src/workflow/planned.ts';
+import { play, step } from '../rehearsal.ts';
 
 const { record: played } = await play({ steps: [step('one')] });
 

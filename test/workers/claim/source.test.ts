@@ -1,16 +1,16 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { holderFile } from '../../runtime/host/holder.ts';
-import { containBy } from '../../runtime/images/contain.ts';
-import type { Repository, RepositoryKeys } from '../../src/repositories.ts';
-import type { GitSource } from '../../src/spec.ts';
-import type { PullRequest, Trigger } from '../../src/trigger.ts';
-import { openStorage } from '../../src/storage/storage.ts';
-import { claimedSources } from '../../workers/claimed-source.ts';
-import { layerCache } from '../../workers/layer-cache.ts';
-import { SourceError } from '../../workers/source.ts';
-import { uploadCache } from '../../workers/uploads.ts';
-import { type Workplace, wholeCheckout, workplace } from './git/workplace.ts';
+import { holderFile } from '../../../runtime/host/holder.ts';
+import { containBy } from '../../../runtime/images/contain.ts';
+import type { Repository, RepositoryKeys } from '../../../src/repositories.ts';
+import type { GitSource } from '../../../src/spec.ts';
+import type { PullRequest, Trigger } from '../../../src/trigger.ts';
+import { openStorage } from '../../../src/storage/storage.ts';
+import { claimedSources } from '../../../workers/claim/source.ts';
+import { layerCache } from '../../../workers/layer-cache.ts';
+import { SourceError } from '../../../workers/source.ts';
+import { uploadCache } from '../../../workers/uploads.ts';
+import { type Workplace, wholeCheckout, workplace } from '../git/workplace.ts';
 
 const keys: RepositoryKeys = {
   webhookSecrets: [],
