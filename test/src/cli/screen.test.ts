@@ -183,6 +183,15 @@ describe('where things run side by side, each line of the log says whose it is',
     expect(output.terminal()).toBe('ci/a | x\ndocs/a | y\ndocs/a: it took longer than its timeout\n');
   });
 
+  test('a service that was not ready says so, and not that it ran for too long', async () => {
+    const output = recorder();
+    await createScreen(output).service(
+      { name: 'db', status: 'failed', reason: 'timeout', exitCode: 143 },
+      'ci',
+    );
+    expect(output.terminal()).toBe('service:db: it was not ready in time\n');
+  });
+
   test('after a line that the log left open before', async () => {
     const output = recorder();
     const screen = createScreen(output);
