@@ -47,8 +47,10 @@ async function makeTemplate(template: string, limits: Limits): Promise<void> {
     await run({
       file: 'mkfs.ext4',
       args: [
-        ['-q', '-F', '-m', '0', '-N', String(ext4Inodes(limits)), '-O', '^has_journal,^resize_inode'],
-        ['-E', 'nodiscard,lazy_itable_init=1,root_owner=0:0'],
+        ['-q', '-F', '-m', '0', '-N', String(ext4Inodes(limits))],
+        ['-O', '^has_journal,^resize_inode,sparse_super2'],
+        // All that is known of it in one place, and once: each piece is copied, and freed again at the end.
+        ['-E', 'nodiscard,lazy_itable_init=1,root_owner=0:0,packed_meta_blocks=1,num_backup_sb=0'],
         [path, `${Math.ceil(limits.diskBytes / 1024)}k`],
       ].flat(),
     });
