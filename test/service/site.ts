@@ -31,7 +31,7 @@ export interface Site extends AsyncDisposable {
   start(args: readonly string[], env?: NodeJS.ProcessEnv): Running;
   command(...args: readonly string[]): Promise<Ended>;
   /** `cofferdam up`, with its worker at work. */
-  up(): Promise<Running>;
+  up(env?: NodeJS.ProcessEnv): Promise<Running>;
   /** A directory with a workflow of one step, whose commands run in sh. */
   project(name: string, commands: readonly string[], more?: string): string;
   /** Asked of the API directly: faster than by a command. */
@@ -58,8 +58,8 @@ export async function createSite(): Promise<Site> {
       return running;
     },
     command: (...args) => site.start(args).ended,
-    up: async () => {
-      const running = site.start(['up']);
+    up: async (more) => {
+      const running = site.start(['up'], more);
       await until('up', async () => running.output.stderr.includes('cofferdam is up') || undefined);
       await until('a worker', async () => (await workers(site)) > 0 || undefined);
       return running;
@@ -140,6 +140,14 @@ export async function until<T>(what: string, look: () => Promise<T | undefined>)
     if (found !== undefined) return found;
   }
   throw new Error(`no ${what} within 60 s`);
+}
+
+/** A build when it has ended. */
+export function endOf(site: Site, id: string): Promise<ShownBuild> {
+  return until(`an end of ${id}`, async () => {
+    const shown = await site.show(id);
+    return shown.finishedAt === undefined ? undefined : shown;
+  });
 }
 
 async function processesOf(dataDir: string, words: readonly string[]): Promise<number[]> {
