@@ -144,7 +144,7 @@ export interface BuildRecord {
   };
   readonly workflows: readonly WorkflowRecord[];
   readonly artifacts: readonly ArtifactRecord[];
-  /** `bytes`: all that the build wrote; `cutBytes`: how much of it is missing between head and tail. */
+  /** `bytes`: the whole log, as it is stored and what was cut from it; `cutBytes`: missing between head and tail. */
   readonly log: { readonly bytes: number; readonly truncated: boolean; readonly cutBytes: number };
   /** What follows only the service knows; `cofferdam run` leaves it out. */
   readonly project?: string;

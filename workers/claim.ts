@@ -132,8 +132,8 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
     };
     const cut = cutShort(claim, stopping, ended);
     if (cut?.kind === 'requeue') return cut;
-    await log.close();
-    return cut ?? resultOf(ended, plan);
+    const { bytes } = await log.close();
+    return cut ? { ...cut, record: withLogged(cut.record, bytes) } : resultOf(withLogged(ended, bytes), plan);
   } finally {
     progress.stop();
     unlisten();
@@ -162,7 +162,12 @@ async function withLog(
 ): Promise<BuildRecord> {
   if (!opened) return record;
   const { bytes } = await opened.close();
-  return { ...record, log: { ...record.log, bytes }, storage };
+  return { ...withLogged(record, bytes), storage };
+}
+
+/** @param bytes of the stored log, in which are also lines of the platform that the build did not write */
+function withLogged(record: BuildRecord, bytes: number): BuildRecord {
+  return { ...record, log: { ...record.log, bytes: bytes + record.log.cutBytes } };
 }
 
 /** The build cannot begin: what was sent in is wrong, or is not to be had. */
@@ -187,7 +192,11 @@ function canceled(record: BuildRecord): BuildRecord {
 }
 
 /** What becomes of a build that nobody but its worker stopped; undefined: it ended otherwise, and that stays. */
-function cutShort(claim: Claim, { stage }: Stopping, record: BuildRecord): Result | undefined {
+function cutShort(
+  claim: Claim,
+  { stage }: Stopping,
+  record: BuildRecord,
+): Extract<Result, { kind: 'requeue' | 'finished' }> | undefined {
   if (record.status !== 'canceled' || claim.canceled.aborted) return undefined;
   if (stage !== 'canceling') return { kind: 'requeue', reason: 'the worker was stopped' };
   const message = `its worker was told to stop at once; cofferdam retry ${record.id} builds it again`;
