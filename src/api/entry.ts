@@ -7,6 +7,7 @@ export type LogFormat = 'event-stream' | 'ndjson' | 'plain';
 
 /** A piece of a log, with what goes over the wire made once for all who get it. */
 export interface FramedEntry {
+  readonly attempt: number;
   /** Bytes of the log before it. */
   readonly offset: number;
   /** Bytes of the log with it. */
@@ -21,6 +22,7 @@ export function framedEntry(entry: LogEntry): FramedEntry {
   const { attempt, offset, step, data } = entry;
   const frames: Partial<Record<LogFormat, Buffer>> = { plain: data };
   return {
+    attempt,
     offset,
     end: offset + data.length,
     frame: (format) => (frames[format] ??= encode(format, entry)),

@@ -43,7 +43,7 @@ export async function* followBuild(
   signal.addEventListener('abort', bell.ring);
   const view = sources.record(bell.ring);
   const cursor = logCursor(sources, { from, restarts: format !== 'plain' }, bell.ring);
-  let told = typeof from === 'number' ? from : from.offset;
+  let told = typeof from === 'number' ? { attempt: until?.attempt ?? 0, offset: from } : from;
   try {
     if (format === 'event-stream') yield Buffer.from(`retry: ${reconnectMs}\n\n`);
     while (!signal.aborted) {
@@ -53,7 +53,7 @@ export async function* followBuild(
         yield Buffer.from(changes.map(({ type, event }) => encode(format, type, event)).join(''));
       }
       const record = view.record();
-      if (until && (record.attempt > until.attempt || told >= until.offset)) return;
+      if (until && (record.attempt > until.attempt || isReached(until, told))) return;
       const entry = cursor.next(record);
       if (entry instanceof LogMissing) {
         if (format === 'plain') throw entry;
@@ -68,7 +68,7 @@ export async function* followBuild(
       }
       if (entry !== 'end' && entry !== 'wait') {
         yield entry.frame(format);
-        told = entry.end;
+        told = { attempt: entry.attempt, offset: entry.end };
         continue;
       }
       // The log may end before its record is here.
@@ -86,6 +86,10 @@ export async function* followBuild(
     view.close();
     bell.ring();
   }
+}
+
+function isReached(place: LogPosition, { attempt, offset }: LogPosition): boolean {
+  return attempt > place.attempt || (attempt === place.attempt && offset >= place.offset);
 }
 
 const timerInaccuracyMs = 2;

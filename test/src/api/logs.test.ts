@@ -281,6 +281,23 @@ describe('text/event-stream', () => {
     expect(bytesOf(back).toString()).toMatch(/^( 1)?try 2$/);
     expect(await (await get(id, { accept: 'text/plain' })).text()).toBe('try 2');
   });
+
+  test('ends with what there is of the new try for who saw more of the one before', async () => {
+    const id = await submit();
+    const end = Promise.withResolvers<void>();
+    worker = startWorker(service, async ({ log, claim: { spec, fence } }) => {
+      if (spec.id !== id) return { status: 'passed' };
+      await log.append('test', Buffer.from(fence.attempt === 1 ? 'much was said' : 'again'));
+      if (fence.attempt === 1) return 'broken';
+      await end.promise;
+      return { status: 'passed' };
+    });
+    const plain = async () => await (await get(id, { accept: 'text/plain' })).text();
+    await until(async () => (await plain()) === 'again');
+    const back = await get(id, { ...sse, 'last-event-id': '1:13' }, '?follow=0').then(events);
+    end.resolve();
+    expect(bytesOf(back).toString()).toBe('again');
+  });
 });
 
 test('a build ends for its followers also when changes are not told', async () => {
