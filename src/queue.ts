@@ -46,8 +46,9 @@ export interface Queue {
   /** Lets a held build into the line; the record says who did. Again it does nothing. Throws ApprovalError. */
   approve(id: string, by: string): Promise<void>;
   /**
-   * A new build of what an ended one was asked for, to be run at once, or when it is approved. Somebody wants this very
-   * one: it neither cancels others nor is canceled by newer ones. Throws RetryError.
+   * A new build of what an ended one was asked for, to be run at once, or when it is approved; of the commit that that one
+   * had, where a worker had found one. Somebody wants this very one: it neither cancels others nor is canceled by newer
+   * ones. Throws RetryError.
    */
   retry(id: string, requestedBy: string): Promise<BuildRecord>;
   /** Why a build does not run, in one sentence; undefined when it does, has ended, or is unknown. */
@@ -148,7 +149,9 @@ export function openQueue(redis: RedisHandle, records: Records, options: QueueOp
         );
       }
       const { notBefore: _, supersedeKey: __, ...spec } = stored.spec;
-      return (await submit({ ...spec, id: nextId(), requestedBy, retryOf: id })).record;
+      const { sha } = stored.record.source;
+      const source = spec.source.kind === 'git' && sha !== undefined ? { ...spec.source, sha } : spec.source;
+      return (await submit({ ...spec, source, id: nextId(), requestedBy, retryOf: id })).record;
     },
     why: async (id) => whyWaiting(parseOwn<Fact>(await call('explain', id)), caps.group),
     stats: async () => parseStats(await call('stats', mostProjectsInStats)),

@@ -144,7 +144,7 @@ export function builds(app: App, { records, queue, reach }: Context): void {
       ...submit,
       schema: {
         operationId: 'retryBuild',
-        summary: 'Build the same again, as a new build',
+        summary: 'Build the same commit or upload again, as a new build',
         tags: ['builds'],
         params: BuildPath,
         response: { 202: named(Build, 'The new build; Location is its address.') },
