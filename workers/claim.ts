@@ -71,14 +71,15 @@ export async function runClaim(claim: Claim, tools: ClaimTools): Promise<Result>
     return { kind: 'finished', record: { ...ended, status: 'passed', message, finishedAt } };
   }
   if (!hasLabels(tools.labels, labels)) {
-    return { kind: 'requeue', reason: 'its workflows ask for labels that this worker does not have', labels };
+    const reason = 'its workflows ask for labels that this worker does not have';
+    return { kind: 'requeue', reason, labels, record };
   }
   const { grant, about } = planned;
   const { plan } = grant;
   const announced = await claim.announce(announcementOf(plan, spec.trust), stop).catch(() => undefined);
   if (!announced) return stopped();
   if (announced.kind === 'aside') {
-    return { kind: 'aside', reason: `waits for ${inWords(announced.blocker)}` };
+    return { kind: 'aside', reason: `waits for ${inWords(announced.blocker)}`, record };
   }
   const abort = createAbort();
   const log = openLog();

@@ -130,7 +130,8 @@ export async function runWorker(options: WorkerOptions): Promise<number> {
       logger.info({ build: claim.spec.id, attempt: claim.fence.attempt }, 'build begins');
       const result = await runClaim(claim, tools);
       fitness.ended(result.kind === 'infrastructure' ? 'infrastructure' : 'other');
-      const end = 'record' in result ? result.record.status : result.reason;
+      const isBack = result.kind === 'requeue' || result.kind === 'aside';
+      const end = isBack ? result.reason : result.record.status;
       logger.info({ build: claim.spec.id, result: result.kind, end }, 'build ended');
       return result;
     },

@@ -32,9 +32,16 @@ export type Result =
       readonly kind: 'requeue';
       readonly reason: string;
       readonly labels?: Readonly<Record<string, string>>;
+      /** If its source is known by now: the next worker takes the same commit. */
+      readonly record?: BuildRecord;
     }
   /** It waits for a turn of its workflows and makes room for others until it comes; this was no attempt. */
-  | { readonly kind: 'aside'; readonly reason: string }
+  | {
+      readonly kind: 'aside';
+      readonly reason: string;
+      /** Whose commit the next worker takes. */
+      readonly record: BuildRecord;
+    }
   /** The platform failed, not the build: tried again later, elsewhere if possible. */
   | {
       readonly kind: 'infrastructure';

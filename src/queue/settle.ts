@@ -88,7 +88,8 @@ interface GivenBack {
 
 function givenBack(result: Result): GivenBack {
   if (result.kind === 'requeue' || result.kind === 'aside') {
-    return { kind: result.kind, reason: '', message: result.reason, record: '' };
+    const record = result.record ? JSON.stringify(result.record) : '';
+    return { kind: result.kind, reason: '', message: result.reason, record };
   }
   if (result.kind === 'finished') {
     const message = `the worker ended the build in the state '${result.record.status}', which is no end`;

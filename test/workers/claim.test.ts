@@ -20,22 +20,30 @@ interface Told {
   readonly record: BuildRecord;
 }
 
+interface Play {
+  readonly output?: string;
+  readonly logCapBytes?: number;
+  readonly workflow?: string;
+  readonly git?: { readonly sha?: string };
+  readonly announce?: Claim['announce'];
+}
+
 /** Runs a claimed build of one step with fakes, which prints `output`. */
-async function runOne(
+async function play(
   resolve: ImageStore['resolve'],
-  { output = 'made', logCapBytes = 1024 ** 2 } = {},
-): Promise<Told> {
+  { output = 'made', logCapBytes = 1024 ** 2, workflow, git = {}, announce = noTurns }: Play = {},
+) {
   const log: string[] = [];
   let bytes = 0;
   const never = new AbortController().signal;
-  const spec = makeSpec();
+  const spec = makeSpec(workflow === undefined ? {} : { workflow });
   const claim: Claim = {
     spec,
     fence: { id: spec.id, attempt: 1, worker: 'w' },
     record: { ...queuedRecord(spec), status: 'running', attempt: 1 },
     canceled: never,
     lost: never,
-    announce: async () => ({ kind: 'turns', turns: noTurns }),
+    announce,
   };
   const result = await runClaim(claim, {
     machine: { driver: fakeDriver(() => ({ output: [output] })), images: { resolve } },
@@ -45,7 +53,7 @@ async function runOne(
       of: async (_spec, _sha, { progress }) => {
         progress('fetching');
         return {
-          build: { directories: [], hidden: [], git: {} },
+          build: { directories: [], hidden: [], git },
           workflows: undefined,
           changed: async () => undefined,
         };
@@ -69,12 +77,20 @@ async function runOne(
     stopping: createStopping(1),
     labels: {},
   });
-  if (result.kind !== 'finished') throw new Error(`it ended as ${result.kind}`);
-  expect(result.record.status).toBe('passed');
-  return { log, bytes, record: result.record };
+  return { result, log, bytes };
 }
 
-const noTurns = { take: async () => {}, leave: () => {} };
+async function runOne(resolve: ImageStore['resolve'], how: Play = {}): Promise<Told> {
+  const { result, ...told } = await play(resolve, how);
+  if (result.kind !== 'finished') throw new Error(`it ended as ${result.kind}`);
+  expect(result.record.status).toBe('passed');
+  return { ...told, record: result.record };
+}
+
+const noTurns: Claim['announce'] = async () => ({
+  kind: 'turns',
+  turns: { take: async () => {}, leave: () => {} },
+});
 
 test('a build that waits for its image says in its log what goes on', async () => {
   const { log } = await runOne(async (ref, { progress } = {}) => {
@@ -115,5 +131,23 @@ describe('the record says how long the log is,', () => {
       cutBytes: expect.any(Number),
     });
     expect(record.log.cutBytes).toBeGreaterThan(1900);
+  });
+});
+
+describe('a build that is given back before it has begun says of which commit it is', () => {
+  const git = { sha: 'c'.repeat(40) };
+  const known = { record: { source: git } };
+  const resolve = async (ref: string) => image(ref);
+
+  test('when it waits for its turn', async () => {
+    const blocker = { group: 'deploy', limit: 1, how: 'own' } as const;
+    const { result } = await play(resolve, { git, announce: async () => ({ kind: 'aside', blocker }) });
+    expect(result).toMatchObject({ kind: 'aside', ...known });
+  });
+
+  test('when it asks for other workers', async () => {
+    const workflow = 'image: bootstrap:bookworm\nlabels: { gpu: "yes" }\nsteps: [{ commands: [make] }]';
+    const { result } = await play(resolve, { git, workflow });
+    expect(result).toMatchObject({ kind: 'requeue', labels: { gpu: 'yes' }, ...known });
   });
 });

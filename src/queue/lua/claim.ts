@@ -1,7 +1,8 @@
 /**
  * A worker takes a build that BullMQ gave it. ARGV: id, n, session, time (ISO).
- * `claimed`: attempt, spec, attempts, number, commit of an earlier attempt ('': none); also when the first reply was lost. `gone`: canceled, withdrawn or handed
- * over again since. `refused`: this worker has no slot, is to be kept away from, or is not registered; back to the line.
+ * `claimed`: attempt, spec, attempts, number, commit of an earlier attempt ('': none); also when the first reply was lost.
+ * `gone`: canceled, withdrawn or handed over again since. `refused`: this worker has no slot, is to be kept away from, or
+ * is not registered; back to the line.
  */
 export const claimLua = `
 local id, n, session, at = unpack(ARGV, 4)

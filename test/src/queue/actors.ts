@@ -44,7 +44,9 @@ export function openActors(connection: RedisHandle, slots = 8) {
     const stop = AbortSignal.any([claim.canceled, claim.lost]);
     const announced = await claim.announce(announcement, stop).catch(() => undefined);
     if (!announced) return verdict(claim, 'canceled');
-    if (announced.kind === 'aside') return { kind: 'aside', reason: inWords(announced.blocker) };
+    if (announced.kind === 'aside') {
+      return { kind: 'aside', reason: inWords(announced.blocker), record: claim.record };
+    }
     // As a worker does it when it has planned the build.
     await service.records.progress(claim.fence, claim.record);
     const ended = Promise.withResolvers<void>();

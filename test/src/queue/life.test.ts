@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Status } from '../../../src/build.ts';
+import type { BuildRecord, Status } from '../../../src/build.ts';
+import type { Result } from '../../../src/queue/claim.ts';
 import { useRedis } from '../../redis.ts';
 import { aborted, openService, quick, until, verdict } from './service.ts';
 import { makeSpec } from './specs.ts';
@@ -197,15 +198,18 @@ describe('when the platform fails', () => {
     });
   });
 
-  test('a build of a branch is tried again with the commit that it had', async () => {
+  test.for<(record: BuildRecord) => Result>([
+    (record) => ({ kind: 'infrastructure', record, reason: 'sandbox', message: 'no loop device' }),
+    (record) => ({ kind: 'requeue', record, reason: 'it asks for other labels', labels: {} }),
+    (record) => ({ kind: 'aside', record, reason: 'it waits for its turn' }),
+  ])('a build of a branch keeps the commit that it had: %#', async (givenBack) => {
     const { queue, consume, reaches } = await open();
     const sha = 'c'.repeat(40);
     const seen: (string | undefined)[] = [];
     consume({}, async (claim) => {
       seen.push(claim.record.source.sha);
       if (claim.fence.attempt === 3) return verdict(claim);
-      const record = { ...claim.record, source: { ...claim.record.source, sha } };
-      return { kind: 'infrastructure', record, reason: 'sandbox', message: 'no loop device' };
+      return givenBack({ ...claim.record, source: { ...claim.record.source, sha } });
     });
     const url = 'https://example.org/app.git';
     const spec = makeSpec({ source: { kind: 'git', url, repo: 'app', ref: 'refs/heads/main' } });

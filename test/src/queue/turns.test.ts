@@ -189,7 +189,7 @@ describe('workflows that wait while others of their builds run', () => {
       if (name !== 'late') await going.promise;
       const wanted = wants('ship deploy 1 after');
       const announced = await claim.announce({ wanted, others: 'begin' }, never);
-      if (announced.kind === 'aside') return { kind: 'aside', reason: '' };
+      if (announced.kind === 'aside') return { kind: 'aside', reason: '', record: claim.record };
       await announced.turns.take('ship', never, (blocker) => seen.push(`${name} ${inWords(blocker)}`));
       seen.push(`${name} ships`);
       return verdict(claim);
