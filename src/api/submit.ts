@@ -59,8 +59,11 @@ export function submit(app: App, context: Context): void {
     },
     async (request, reply) => {
       const { body, query, headers } = request;
+      const token = tokenOf(request);
+      // Before it is looked for: what there is besides its projects is not for the token to know.
+      if (isSubmission(body) && body.source.kind === 'git') requireProject(token, body.source.repository);
       const asked = await read(context, body, query, headers);
-      const spec = specOf(asked, tokenOf(request));
+      const spec = specOf(asked, token);
       const { record, created } = await reach(() => queue.submit(spec, headers['idempotency-key']));
       reply.code(202).header('location', `/v1/builds/${record.id}`);
       if (!created) reply.header('idempotent-replayed', 'true');
@@ -121,13 +124,17 @@ function projectOf(source: BuildSource): string {
   });
 }
 
+function requireProject(token: Token, name: string | undefined): void {
+  if (name !== undefined && !isFor(token, name))
+    throw outside(token, `${JSON.stringify(name)} is none of them`);
+}
+
 function specOf({ submission, source, repository }: Asked, token: Token): BuildSpec {
   const { workflow, group, notBefore } = submission;
   const project = submission.project ?? projectOf(source);
   // A build has the secrets and credentials of the repository, or of what its project is named for.
-  for (const name of [project, repository?.name ?? project]) {
-    if (!isFor(token, name)) throw outside(token, `${JSON.stringify(name)} is none of them`);
-  }
+  requireProject(token, project);
+  requireProject(token, repository?.name);
   const { priority, environment, labels } = repository?.defaults ?? {};
   return {
     id: nextId(),

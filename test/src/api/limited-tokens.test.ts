@@ -70,6 +70,14 @@ describe('a token for some projects', () => {
     expect([response.statusCode, response.body]).toEqual([status, expect.anything()]);
   });
 
+  test('is not told which other repositories there are', async () => {
+    const said = async (repository: string) => {
+      const response = await ask('POST', '/v1/builds', { source: { kind: 'git', repository } });
+      return [response.statusCode, response.json<{ detail: string }>().detail.replace(repository, '')];
+    };
+    expect(await said('acme/private')).toEqual(await said('acme/nothing'));
+  });
+
   test.each([
     ['GET', ''],
     ['GET', '/logs'],
