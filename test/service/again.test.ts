@@ -4,8 +4,8 @@ import { startRedis } from '../redis.ts';
 import { createGitea, type Gitea } from './gitea.ts';
 import { createSite, endOf, type Site, until } from './site.ts';
 
-const workflow = (command: string) =>
-  `image: tiny\nsteps: ${JSON.stringify([{ name: 'test', commands: ['cat version', command] }])}\n`;
+const workflow = (last: string) =>
+  `image: tiny\nsteps: ${JSON.stringify([{ name: 'test', commands: ['cat version', last] }])}\n`;
 
 async function command(site: Site, ...args: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await site.command(...args);
