@@ -53,6 +53,7 @@ export function createEvents(output: Output) {
       await flushAll();
       await send({ type: 'log-cut', bytes: cutBytes });
     },
+    logEnds: flushAll,
     artifact: (artifact: ArtifactRecord) => void send({ type: 'artifact', ...artifact }),
     end: async (record: BuildRecord) => {
       await flushAll();

@@ -7,13 +7,14 @@ import { summary } from './summary.ts';
 
 /**
  * `sections`: the log byte for byte, with a header where another step begins. `lines`: several write at the same time,
- * and each line of the log says whose it is.
+ * and each line of the log says whose it is. `alone`: there is one to show, byte for byte and without a header, whatever
+ * else the build does.
  */
-type Form = 'sections' | 'lines';
+type Form = 'sections' | 'lines' | 'alone';
 
 /**
  * Shows a build to a person: the log on stdout as it came, everything else on stderr.
- * @param form to begin with; it becomes `lines` at the first sign that things run side by side
+ * @param form to begin with; `sections` become `lines` at the first sign that things run side by side
  */
 export function createScreen(output: Output, form: Form = 'sections') {
   const lines = createLines();
@@ -49,7 +50,7 @@ export function createScreen(output: Output, form: Form = 'sections') {
     await Promise.all(lines.rest(label).map((rest) => showLines(rest.label, [rest.line])));
   };
   const become = (next: Form): void => {
-    if (now === next) return;
+    if (now === next || now === 'alone') return;
     now = next;
     if (logOpen) void output.out('\n');
     lineOpen = logOpen = false;
@@ -97,7 +98,7 @@ export function createScreen(output: Output, form: Form = 'sections') {
       look(workflow);
       if (step.startsWith('service:')) become('lines');
       if (now === 'lines') return await showLines(label, lines.add(label, chunk));
-      if (label !== shown) void header(label);
+      if (now === 'sections' && label !== shown) void header(label);
       lineOpen = logOpen = chunk.at(-1) !== 10;
       await output.out(chunk);
     },

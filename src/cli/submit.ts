@@ -95,7 +95,7 @@ async function submit(argument: string, options: SubmitOptions): Promise<void> {
       return 0;
     }
     process.stderr.write(`${build.id} queued at ${client.url}\n`);
-    return await followToEnd(client, build.id, options.json === true);
+    return await followToEnd(client, build.id, { json: options.json === true });
   });
 }
 
