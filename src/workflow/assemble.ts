@@ -64,7 +64,7 @@ export function assemble(
   };
 }
 
-/** `runs_on` is the old name of `when.status`. */
+/** `runs_on` is the old name of `when.status`; where both are there, either is enough, as in Woodpecker. */
 function readRunsOn(file: WorkflowFile, circumstances: Circumstances | undefined, reading: Reading): RunsOn {
   const states = readWhen(file.when, ['when'], circumstances, reading);
   if (file.runs_on === undefined) return states;
@@ -73,8 +73,10 @@ function readRunsOn(file: WorkflowFile, circumstances: Circumstances | undefined
     part: 'key',
     message: '`runs_on` is the old name of `when: { status: … }`',
   });
-  const wanted = new Set([...states, ...file.runs_on]);
-  return states.length === 0 ? [] : (['success', 'failure'] as const).filter((state) => wanted.has(state));
+  if (states.length === 0 || file.runs_on.length === 0) return states;
+  const saysStatus = [file.when ?? []].flat().some(({ status }) => status !== undefined);
+  const wanted = new Set([...(saysStatus ? states : []), ...file.runs_on]);
+  return (['success', 'failure'] as const).filter((state) => wanted.has(state));
 }
 
 function readNetwork(network: WorkflowFile['network']): Network {

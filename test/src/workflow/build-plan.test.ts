@@ -82,6 +82,9 @@ describe('workflows of a build', () => {
     expect(stateOf({ when: { status: 'failure' } })).toEqual(['failure']);
     expect(stateOf({ when: [{ status: ['failure', 'success'] }] })).toEqual(['success', 'failure']);
     expect(stateOf({ runs_on: ['failure', 'success'] })).toEqual(['success', 'failure']);
+    expect(stateOf({ runs_on: ['failure'], when: { event: 'push' } })).toEqual(['failure']);
+    expect(stateOf({ runs_on: ['failure'], when: { status: 'success' } })).toEqual(['success', 'failure']);
+    expect(stateOf({ runs_on: [] })).toEqual(['success']);
   });
 
   test('are checked also where they are not for this build', () => {
