@@ -15,6 +15,7 @@ export const recordFields = [
   'number',
   'approved',
   'why',
+  'sha',
 ] as const;
 
 const statuses = ['queued', 'running', 'passed', 'failed', 'errored', 'canceled', 'timed_out'] as const;
@@ -41,7 +42,7 @@ export type StoredFields =
 
 /** Reads the fields of recordFields; undefined: there is no such build. */
 export function parseStored(fields: Fields): StoredFields | undefined {
-  const [status, attempt, record, spec, attempts, end, at, unreported, number, approved, why] = fields;
+  const [status, attempt, record, spec, attempts, end, at, unreported, number, approved, why, sha] = fields;
   if (!status) return undefined;
   const stored = record ? parseOwn<BuildRecord>(record) : undefined;
   if (stored && (at === 'archived' || at === 'cut')) {
@@ -59,6 +60,7 @@ export function parseStored(fields: Fields): StoredFields | undefined {
       attempt: Number(attempt ?? 0),
       attempts: attempts ? parseOwn<AttemptRecord[]>(attempts) : [],
       end: end ? parseOwn<End>(end) : undefined,
+      sha: sha ?? undefined,
       noted: {
         ...(number && { number: Number(number) }),
         ...(approved && { approved: parseOwn<NonNullable<BuildRecord['approved']>>(approved) }),
@@ -85,12 +87,15 @@ function compose(
     attempt,
     attempts,
     end,
+    sha,
     noted,
   }: {
     readonly status: Status;
     readonly attempt: number;
     readonly attempts: readonly AttemptRecord[];
     readonly end: End | undefined;
+    /** The commit that an earlier attempt had. */
+    readonly sha: string | undefined;
     readonly noted: Partial<BuildRecord>;
   },
 ): BuildRecord {
@@ -101,7 +106,7 @@ function compose(
   return {
     ...base,
     ...requested,
-    source: { ...requested.source, ...base.source },
+    source: { ...requested.source, ...(sha !== undefined && { sha }), ...base.source },
     status,
     attempt,
     attempts,

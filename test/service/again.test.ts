@@ -47,7 +47,7 @@ test.for<[string, (gitea: Gitea) => Promise<unknown>, RegExp | undefined]>([
     await move(gitea);
     first.process.kill('SIGTERM');
     expect((await first.ended).code).toBe(0);
-    expect(await site.show(id)).toMatchObject({ status: 'queued', attempt: 1 });
+    expect(await site.show(id)).toMatchObject({ status: 'queued', attempt: 1, source: { sha } });
 
     const other = stack.use(await createSite());
     other.start(['worker', '--id', 'second'], {

@@ -79,6 +79,28 @@ describe('a build', () => {
     });
     await expect(queue.retry(makeSpec().id, 'somebody')).rejects.toMatchObject({ kind: 'unknown' });
   });
+
+  test('of a branch is asked for again with its commit, also when it was canceled before its second attempt', async () => {
+    const { queue, consume, reaches, get } = await open();
+    const sha = 'c'.repeat(40);
+    consume({}, async ({ record }) => {
+      const found = { ...record, source: { ...record.source, sha } };
+      return { kind: 'requeue', record: found, reason: 'it asks for other labels', labels: { no: 'worker' } };
+    });
+    const source = {
+      kind: 'git',
+      url: 'https://example.org/app.git',
+      repo: 'app',
+      ref: 'refs/heads/main',
+    } as const;
+    const spec = makeSpec({ source });
+    await queue.submit(spec);
+    await until(async () => (await get(spec.id)).record.source.sha === sha);
+    await queue.cancel(spec.id);
+    expect((await reaches(spec.id, 'canceled')).source).toEqual({ repo: 'app', ref: 'main', sha });
+    const again = await queue.retry(spec.id, 'somebody');
+    expect((await get(again.id)).spec.source).toEqual({ ...source, sha });
+  });
 });
 
 describe('cancel', () => {
