@@ -13,7 +13,7 @@ import { requestOf } from './queue/request.ts';
 import { createCall } from './queue/scripts.ts';
 import { createSettle } from './queue/settle.ts';
 import { parseStats, type QueueStats, type WorkerInfo } from './queue/stats.ts';
-import { defaultTiming, mostAttempts, mostDeaths, type Timing } from './queue/timing.ts';
+import { defaultTiming, mostDeaths, type Timing } from './queue/timing.ts';
 import { type Fact, whyWaiting } from './queue/why.ts';
 import { parseOwn } from './records/json.ts';
 import type { Records } from './records.ts';
@@ -116,7 +116,7 @@ export function openQueue(redis: RedisHandle, records: Records, options: QueueOp
       i % 2 === 0 ? [[session, beats[i + 1] ?? ''] as const] : [],
     );
     for (const [session, beat] of obituary.look(new Map(pairs))) {
-      const args = [session, new Date().toISOString(), beat, mostAttempts, mostDeaths];
+      const args = [session, new Date().toISOString(), beat, mostDeaths];
       const [, freed] = await call('bury', ...args);
       await dispatcher.add(parseHanded(freed));
     }

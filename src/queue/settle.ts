@@ -64,7 +64,7 @@ export function createSettle({ call, dispatcher, records, timing, trouble }: Set
     },
     /** A worker that is leaving by itself; nothing is held against builds that it still had. */
     goodbye: async (session: string): Promise<void> => {
-      const args = [session, new Date().toISOString(), '', mostAttempts, mostDeaths];
+      const args = [session, new Date().toISOString(), '', mostDeaths];
       const [, admitted] = await call('bury', ...args);
       await dispatcher.add(parseHanded(admitted));
     },

@@ -44,11 +44,12 @@ return { 'ok', stale, cancel, admit() }
 `;
 
 /**
- * Removes a session. ARGV: session, time (ISO), beat, most attempts, most deaths. With a beat: the worker is taken for
- * dead because it has not beaten since; `alive` if it has, and nothing is changed. beat '': it says goodbye itself.
+ * Removes a session. ARGV: session, time (ISO), beat, most deaths. With a beat: the worker is taken for dead because it
+ * has not beaten since; `alive` if it has, and nothing is changed. beat '': it says goodbye itself. Of a dead worker's
+ * builds only deaths are counted to their end, whatever failed them before.
  */
 export const buryLua = `
-local session, at, beat, attempts, deaths = unpack(ARGV, 4)
+local session, at, beat, deaths = unpack(ARGV, 4)
 local current = redis.call('HGET', P .. 'beats', session)
 if not current then return { 'gone', {} } end
 local died = beat ~= ''
@@ -56,7 +57,7 @@ if died and current ~= beat then return { 'alive', {} } end
 redis.call('HDEL', P .. 'beats', session)
 redis.call('HDEL', P .. 'workers', session)
 for _, class in ipairs(redis.call('HKEYS', P .. 'classes')) do redis.call('HDEL', P .. 'slots:' .. class, session) end
-local limits = { attempts = tonumber(attempts), deaths = tonumber(deaths), backoff = {} }
+local limits = { attempts = math.huge, deaths = tonumber(deaths), backoff = {} }
 local lost = { failed = died, died = died, status = '', reason = '', message = 'the worker was stopped' }
 if died then
   lost.status, lost.reason = 'errored', 'worker-lost'

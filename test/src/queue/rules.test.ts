@@ -251,7 +251,7 @@ test('a worker that beat in the meantime is not buried', async () => {
   await simulation.register(worker);
   const beat = (await handle.client.hget(`${handle.prefix}beats`, worker.session)) ?? '';
   await simulation.beat(worker);
-  expect(await simulation.call('bury', worker.session, '', beat, 3, 2)).toEqual(['alive', []]);
+  expect(await simulation.call('bury', worker.session, '', beat, 2)).toEqual(['alive', []]);
   await simulation.submit(makeSpec());
   expect(simulation.mail).toHaveLength(1);
 });
@@ -329,4 +329,29 @@ test('a build is kept away from the worker that failed it, while another one cou
   await submit(makeSpec());
   expect(mail.map(({ id }) => id)).not.toContain(spec.id);
   expect(mail).toHaveLength(1);
+});
+
+test('a build whose worker dies is tried once more, however often the platform failed it before', async () => {
+  const handle = await redis.connect();
+  const { submit, register, deliver, giveBack, bury, mail, model } = createSimulation(handle, caps);
+  const spec = makeSpec();
+  await submit(spec);
+  const build = model.builds.get(spec.id);
+  if (!build) throw new Error('there is no such build');
+  const worker = async (id: string): Promise<ModelWorker> => {
+    const one = { id, session: `${id}#1`, labels: {}, class: '-', slots: 1, alive: true };
+    await register(one);
+    for (const handed of mail.splice(0)) await deliver(handed, one);
+    return one;
+  };
+  const status = () => handle.client.hget(`${handle.prefix}b:${spec.id}`, 'status');
+  const unlucky = await worker('unlucky');
+  await giveBack(build, 'infrastructure');
+  for (const handed of mail.splice(0)) await deliver(handed, unlucky);
+  await giveBack(build, 'infrastructure');
+  for (const handed of mail.splice(0)) await deliver(handed, unlucky);
+  await bury(unlucky);
+  expect(await status()).toBe('queued');
+  await bury(await worker('another'));
+  expect(await status()).toBe('errored');
 });

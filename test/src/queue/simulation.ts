@@ -59,7 +59,8 @@ export function createSimulation(
   const lose = (each: ModelBuild, how: { failed: boolean; died: boolean }, worker: string) => {
     if (how.failed) each.failures++;
     if (how.died) each.deaths++;
-    if (each.cancel || each.failures >= mostAttempts || each.deaths >= mostDeaths) return end(each);
+    const tooOften = how.died ? each.deaths >= mostDeaths : each.failures >= mostAttempts;
+    if (each.cancel || (how.failed && tooOften)) return end(each);
     if (how.failed) each.avoids = worker;
     each.turns.clear();
     each.at = 'waiting';
@@ -272,7 +273,7 @@ export function createSimulation(
     },
     bury: async (worker: ModelWorker) => {
       const beat = (await redis.client.hget(`${redis.prefix}beats`, worker.session)) ?? '';
-      const [kind, flat] = await call('bury', worker.session, now, beat, ...limits);
+      const [kind, flat] = await call('bury', worker.session, now, beat, mostDeaths);
       if (kind !== 'buried') throw new Error(`bury: ${kind}`);
       model.workers.delete(worker.session);
       for (const each of model.all(({ at, session }) => at === 'running' && session === worker.session)) {
