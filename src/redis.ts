@@ -3,6 +3,7 @@ import { parseRedisAddress, type RedisAddress, withoutPassword } from './redis/a
 import { readCertificates } from './redis/certificates.ts';
 import { RedisError } from './redis/error.ts';
 import { checkFitness } from './redis/fitness.ts';
+import { refusalOf } from './redis/refusal.ts';
 
 /** The connections of one process to its Redis. */
 export interface RedisHandle {
@@ -37,7 +38,7 @@ const connectTimeoutMs = 5_000;
 
 /**
  * Connects to a Redis or Valkey. Throws RedisError: of kind `address` (see parseRedisAddress for the URLs),
- * `unreachable`, or `unfit` (evicts, is a replica, is too old).
+ * `unreachable`, `refused` (protected mode, password), or `unfit` (evicts, is a replica, is too old).
  * @param options.prefix the word inside the braces
  * @param options.caFile certificates, PEM: with rediss:// no other authority is trusted
  */
@@ -51,7 +52,7 @@ export async function connectRedis(options: {
   const client = open(server, 'client', { commandTimeout: commandTimeoutMs });
   const duplicates = new Set<Redis>();
   try {
-    await firstConnect(client, shownAs);
+    await firstConnect(client, server, shownAs);
     for (const node of client instanceof Cluster ? client.nodes('master') : [client]) {
       await checkFitness(node, shownAs);
     }
@@ -92,7 +93,7 @@ function asRedis(client: Redis | Cluster): Redis {
   return client as Redis;
 }
 
-async function firstConnect(client: Redis | Cluster, shownAs: string): Promise<void> {
+async function firstConnect(client: Redis | Cluster, server: Server, shownAs: string): Promise<void> {
   let last: Error | undefined;
   const remember = (error: Error) => (last = error);
   client.on('error', remember);
@@ -105,7 +106,10 @@ async function firstConnect(client: Redis | Cluster, shownAs: string): Promise<v
     await Promise.race([client.connect(), late.promise]);
   } catch (error) {
     const cause = last ?? error;
-    const told = cause instanceof Error ? cause.message : String(cause);
+    const told = messageOf(cause);
+    const refusal = await refusalOf(server.address, server.tls !== undefined, told);
+    if (refusal !== undefined)
+      throw new RedisError('refused', `the Redis at ${shownAs} ${refusal}`, { cause });
     const remedy = isDistrusted(cause)
       ? 'If that is your own CA, name its certificate by COFFERDAM_REDIS_CA.'
       : 'Start it, or correct COFFERDAM_REDIS_URL.';
@@ -114,6 +118,14 @@ async function firstConnect(client: Redis | Cluster, shownAs: string): Promise<v
     clearTimeout(timer);
     client.off('error', remember);
   }
+}
+
+/** Of a Cluster, which tells that all its nodes failed, what the last of them said too. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const last =
+    'lastNodeError' in error && error.lastNodeError instanceof Error ? error.lastNodeError : undefined;
+  return last ? `${error.message} ${last.message}` : error.message;
 }
 
 /** Whether it is the certificate that was refused, and for who has signed it (codes of OpenSSL's X509_V_ERR_*). */

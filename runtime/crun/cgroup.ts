@@ -47,7 +47,7 @@ export interface Consumption {
   readonly cpuSeconds: number;
 }
 
-/** This machine cannot limit builds; the message says which controller is missing. */
+/** This machine cannot limit builds; the message says which controller is missing, or what may not be written. */
 export class CgroupError extends Error {
   override readonly name = 'CgroupError';
 }
@@ -71,9 +71,11 @@ function unified(root: string): CgroupTree {
     );
   }
   const parent = join(root, 'cofferdam');
-  mkdirSync(parent, { recursive: true });
   const enable = needed.map((name) => `+${name}`).join(' ');
-  for (const directory of [root, parent]) writeFileSync(join(directory, 'cgroup.subtree_control'), enable);
+  preparing(parent, () => {
+    mkdirSync(parent, { recursive: true });
+    for (const directory of [root, parent]) writeFileSync(join(directory, 'cgroup.subtree_control'), enable);
+  });
   return { version: 2, parents: { memory: parent, pids: parent, cpu: parent, cpuacct: parent } };
 }
 
@@ -87,11 +89,25 @@ function legacy(root: string): CgroupTree {
     }
     // One hierarchy of two controllers also has a symlink for each; its directory must have one name.
     const parent = join(realpathSync(join(root, mounted)), 'cofferdam');
-    mkdirSync(parent, { recursive: true });
+    preparing(parent, () => mkdirSync(parent, { recursive: true }));
     return parent;
   };
   const parents = { memory: find('memory'), pids: find('pids'), cpu: find('cpu'), cpuacct: find('cpuacct') };
   return { version: 1, parents };
+}
+
+/** Throws CgroupError for what the kernel does not let us do. */
+function preparing(parent: string, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    const told = error instanceof Error ? error.message : String(error);
+    throw new CgroupError(
+      `cannot keep the cgroups of builds in ${parent}: ${told}. In a container, give it writable cgroups of its own ` +
+        '(a cgroup namespace, and /sys/fs/cgroup not read-only); see "Control groups" in docs/hosts.md',
+      { cause: error },
+    );
+  }
 }
 
 /** The cgroups of one build. */

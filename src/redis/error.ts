@@ -2,10 +2,11 @@
 export class RedisError extends Error {
   override readonly name = 'RedisError';
   /**
-   * `address`: the URL is wrong. `unreachable`: nothing answers. `unfit`: it answers, but would lose data.
+   * `address`: the URL is wrong. `unreachable`: nothing answers. `refused`: it lets nobody in, or not with this password.
+   * `unfit`: it answers, but would lose data.
    * `missing`: no server program to start. `broken`: the program was started and ended.
    */
-  readonly kind: 'address' | 'unreachable' | 'unfit' | 'missing' | 'broken';
+  readonly kind: 'address' | 'unreachable' | 'refused' | 'unfit' | 'missing' | 'broken';
 
   constructor(kind: RedisError['kind'], message: string, options?: ErrorOptions) {
     super(message, options);

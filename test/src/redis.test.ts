@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -118,6 +118,54 @@ describe('connecting', () => {
     await expect(own.connect()).rejects.toMatchObject({
       kind: 'unfit',
       message: expect.stringMatching(message),
+    });
+  });
+
+  test.each([
+    ['without the password that it wants', '', 'wants a password. Write it in COFFERDAM_REDIS_URL'],
+    [
+      'with a wrong password',
+      ':wrong@',
+      'knows no such user and password. Correct those in COFFERDAM_REDIS_URL',
+    ],
+  ])('%s one is let in by no server, and told so', async (_, login, message) => {
+    const port = await freePort();
+    const more = ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'];
+    const own = await startRedis(['--requirepass', 's3cret', '--port', `${port}`, ...more]);
+    onTestFinished(() => own.stop());
+    const servers = [`127.0.0.1:${port}`, `127.0.0.1:${port},127.0.0.1:${port}`];
+    for (const server of servers) {
+      await expect(connectRedis({ url: `redis://${login}${server}`, prefix: 'x' })).rejects.toMatchObject({
+        kind: 'refused',
+        message: expect.stringContaining(`${server} ${message}`),
+      });
+    }
+  });
+
+  test('a server that takes no more clients is told apart from one that is away', async () => {
+    const own = await startRedis(['--maxclients', '1']);
+    onTestFinished(() => own.stop());
+    const first = await own.connect();
+    await expect(connectRedis({ url: own.url, prefix: 'x' })).rejects.toMatchObject({
+      kind: 'refused',
+      message: `the Redis at ${own.url} has as many clients as it takes. Raise maxclients in redis.conf, or end some.`,
+    });
+    expect(await first.client.ping()).toBe('PONG');
+  });
+
+  const [address] = Object.values(networkInterfaces())
+    .flatMap((each = []) => each)
+    .filter(({ internal, family }) => !internal && family === 'IPv4');
+  test.skipIf(!address)('a server in protected mode is named, with the remedy', async () => {
+    const port = await freePort();
+    const own = await startRedis(['--port', `${port}`, '--bind', '0.0.0.0']);
+    onTestFinished(() => own.stop());
+    const url = `redis://${address?.address}:${port}`;
+    await expect(connectRedis({ url, prefix: 'x' })).rejects.toMatchObject({
+      kind: 'refused',
+      message: expect.stringMatching(
+        `^the Redis at ${url} is in protected mode: .* Give it one \\(requirepass`,
+      ),
     });
   });
 

@@ -19,6 +19,7 @@ import {
   readRefusals,
   sweepCgroups,
 } from '../../../runtime/crun/cgroup.ts';
+import { run } from '../../../runtime/command.ts';
 import { smallLimits } from './lab.ts';
 
 // A directory that looks like /sys/fs/cgroup; the kernel's side of it (files that appear by themselves) is written here.
@@ -200,4 +201,23 @@ test('a sweep removes cgroups that are empty and older than an hour', () => {
   sweepCgroups(cgroupTree(root), now);
   const left = ['new', 'old', 'busy'].filter((name) => existsSync(join(root, 'memory/cofferdam', name)));
   expect(left).toEqual(['new', 'busy']);
+});
+
+test.each([
+  ['v1', () => directories('cpu', 'cpuacct', 'memory', 'pids'), 'memory/cofferdam'],
+  [
+    'v2',
+    () => write({ 'cgroup.controllers': 'cpu memory pids\n', 'cgroup.subtree_control': '' }),
+    'cofferdam',
+  ],
+])('a tree of %s that cannot be written is named, with the remedy', async (_, make, place) => {
+  make();
+  const module = new URL('../../../runtime/crun/cgroup.ts', import.meta.url).href;
+  const text = `import { cgroupTree } from '${module}';
+    try { cgroupTree('${root}') } catch (error) { console.log(String(error)) }`;
+  const readOnly = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
+  const node = [process.execPath, '--input-type=module', '--eval', text];
+  const { stdout } = await run({ file: 'unshare', args: ['--mount', 'sh', '-c', readOnly, root, ...node] });
+  expect(stdout.toString()).toContain(`CgroupError: cannot keep the cgroups of builds in ${root}/${place}: EROFS: `);
+  expect(stdout.toString()).toContain('/sys/fs/cgroup not read-only); see "Control groups" in docs/hosts.md');
 });
