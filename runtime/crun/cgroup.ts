@@ -72,8 +72,7 @@ function unified(root: string): CgroupTree {
   }
   const parent = join(root, 'cofferdam');
   const enable = needed.map((name) => `+${name}`).join(' ');
-  preparing(parent, () => {
-    mkdirSync(parent, { recursive: true });
+  prepare(parent, () => {
     for (const directory of [root, parent]) writeFileSync(join(directory, 'cgroup.subtree_control'), enable);
   });
   return { version: 2, parents: { memory: parent, pids: parent, cpu: parent, cpuacct: parent } };
@@ -89,17 +88,18 @@ function legacy(root: string): CgroupTree {
     }
     // One hierarchy of two controllers also has a symlink for each; its directory must have one name.
     const parent = join(realpathSync(join(root, mounted)), 'cofferdam');
-    preparing(parent, () => mkdirSync(parent, { recursive: true }));
+    prepare(parent);
     return parent;
   };
   const parents = { memory: find('memory'), pids: find('pids'), cpu: find('cpu'), cpuacct: find('cpuacct') };
   return { version: 1, parents };
 }
 
-/** Throws CgroupError for what the kernel does not let us do. */
-function preparing(parent: string, work: () => void): void {
+/** Makes our parent directory and readies it. Throws CgroupError for what the kernel does not let us do. */
+function prepare(parent: string, ready?: () => void): void {
   try {
-    work();
+    makeDirectory(parent);
+    ready?.();
   } catch (error) {
     const told = error instanceof Error ? error.message : String(error);
     throw new CgroupError(
@@ -107,6 +107,16 @@ function preparing(parent: string, work: () => void): void {
         '(a cgroup namespace, and /sys/fs/cgroup not read-only); see "Control groups" in docs/hosts.md',
       { cause: error },
     );
+  }
+}
+
+/** Not `recursive`: Node then tells of a read-only tree that there is no such directory. */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // There already.
+    if (!existsSync(path)) throw error;
   }
 }
 

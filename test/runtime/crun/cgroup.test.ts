@@ -218,6 +218,8 @@ test.each([
   const readOnly = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
   const node = [process.execPath, '--input-type=module', '--eval', text];
   const { stdout } = await run({ file: 'unshare', args: ['--mount', 'sh', '-c', readOnly, root, ...node] });
-  expect(stdout.toString()).toContain(`CgroupError: cannot keep the cgroups of builds in ${root}/${place}: EROFS: `);
+  expect(stdout.toString()).toContain(
+    `CgroupError: cannot keep the cgroups of builds in ${root}/${place}: EROFS: `,
+  );
   expect(stdout.toString()).toContain('/sys/fs/cgroup not read-only); see "Control groups" in docs/hosts.md');
 });
