@@ -68,38 +68,41 @@ test.for<[string, (gitea: Gitea) => Promise<unknown>, RegExp | undefined]>([
   },
 );
 
-test('what was built is built again as it was, though the branch moved: by hand, by cron, by a push, by a replay', async () => {
+test('what was built is built again as it was though branches moved: by hand, by cron, by webhooks', async () => {
   await using stack = new AsyncDisposableStack();
   const site = stack.use(await createSite());
   const gitea = stack.use(await createGitea(site));
-  await gitea.origin.commit({ '.cofferdam.yaml': workflow('echo "for $CI_PIPELINE_EVENT"') });
+  const { deliver } = gitea;
+  const base = await gitea.origin.commit({
+    '.cofferdam.yaml': workflow('echo "for $CI_PIPELINE_EVENT"'),
+    version: '1\n',
+  });
   await site.up();
   await gitea.register();
-  const pushed = await gitea.deliver.push('main', 'version');
-  const { sha } = (await endOf(site, pushed)).source;
   await command(site, 'repo', 'cron', 'add', 'team/app', 'nightly', '--schedule', '0 3 1 1 *');
-  const builds = [
-    ['push', pushed],
-    ['manual', await command(site, 'submit', '--repo', 'team/app', '--ref', 'main')],
-    ['cron', await command(site, 'repo', 'cron', 'run', 'team/app', 'nightly')],
-  ] as const;
-  for (const [, id] of builds)
-    expect((await endOf(site, id)).source).toEqual({ repo: 'team/app', ref: 'main', sha });
-
-  const moved = (await endOf(site, await gitea.deliver.push('main', 'version'))).source.sha;
-  expect(moved).not.toBe(sha);
-  for (const [kind, id] of builds) {
-    const again = await endOf(site, await command(site, 'retry', id));
-    const { trigger } = await site.show(id);
-    expect(again).toMatchObject({ status: 'passed', retryOf: id, trigger, source: { ref: 'main', sha } });
-    expect(await logOf(site, again.id)).toContain(`\nfor ${kind}\n`);
+  const pushed = await deliver.push('main', 'version');
+  const pulled = await deliver.pull(1, 'fork', base);
+  const byHand = await command(site, 'submit', '--repo', 'team/app', '--ref', 'main');
+  const byCron = await command(site, 'repo', 'cron', 'run', 'team/app', 'nightly');
+  const builds = await Promise.all([pushed, pulled, byHand, byCron].map((id) => endOf(site, id)));
+  const moved = [await deliver.push('main', 'version'), await deliver.pull(1, 'fork', 'refs/heads/main')];
+  for (const id of moved) {
+    const { sha } = (await endOf(site, id)).source;
+    expect(builds.map(({ source }) => source.sha)).not.toContain(sha);
   }
-  const replayed = await command(site, 'hook', 'replay', await gitea.deliveryOf(pushed));
-  const { number = 0, trigger } = await site.show(pushed);
-  expect(await endOf(site, replayed)).toMatchObject({
-    status: 'passed',
-    trigger,
-    source: { ref: 'main', sha },
-  });
-  expect((await site.show(replayed)).number).toBe(number + 7);
+
+  for (const { id, trigger, trust, source } of builds) {
+    const again = await endOf(site, await command(site, 'retry', id));
+    expect(again).toMatchObject({ status: 'passed', retryOf: id, trigger, trust, source });
+    expect(await logOf(site, again.id)).toContain(`\nfor ${trigger.kind}\n`);
+    if (trigger.delivery === undefined) continue;
+    const replayed = await endOf(site, await command(site, 'hook', 'replay', trigger.delivery));
+    expect(replayed).toMatchObject({ status: 'passed', trigger, trust, source });
+  }
+  expect(builds.map(({ trust, trigger }) => `${trust} ${trigger.kind}`)).toEqual([
+    'trusted push',
+    'untrusted pull_request',
+    'trusted manual',
+    'trusted cron',
+  ]);
 }, 60_000);

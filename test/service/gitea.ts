@@ -20,8 +20,6 @@ export interface Gitea extends AsyncDisposable {
     /** A pull request of one commit, which changes src/b, from `base` to main. */
     pull(number: number, from: 'own' | 'fork', base: string, labels?: readonly string[]): Promise<string>;
   };
-  /** Id of the delivery that made a build. */
-  deliveryOf(build: string): Promise<string>;
 }
 
 const secret = 'the-secret-of-the-webhook';
@@ -89,11 +87,6 @@ export async function createGitea(site: Site): Promise<Gitea> {
         };
         return await deliver('pull_request', { action: 'opened', number, pull_request: pull });
       },
-    },
-    deliveryOf: async (build) => {
-      const { trigger } = await site.show(build);
-      if (trigger.delivery === undefined) throw new Error(`no delivery made ${build}`);
-      return trigger.delivery;
     },
     [Symbol.asyncDispose]: () => server.stop(),
   };
