@@ -31,10 +31,7 @@ const red = (text: string) => styleText('red', text, { stream: process.stderr, v
 
 await makeDebian();
 if (writeSyscalls) {
-  await using bench = await createBench();
-  const headers = globSync('/usr/include/{asm,*-linux-gnu/asm}/unistd{,_64}.h');
-  const names = namesOf(headers.map((file) => readFileSync(file, 'utf8')).join('\n'));
-  writeFileSync(tableFile, renderTable(await callAll(bench), names));
+  await writeTable();
   process.exit();
 }
 const findings: (Finding & { readonly origin: Origin | 'direct' })[] = [];
@@ -95,4 +92,11 @@ function tell({ control, noticed, excuse }: Mutation): void {
   say(
     `${noticed.length > 0 ? 'noticed' : excuse !== undefined ? 'excused' : 'BLIND  '}  ${control}: ${what}`,
   );
+}
+
+async function writeTable(): Promise<void> {
+  await using bench = await createBench();
+  const headers = globSync('/usr/include/{asm,*-linux-gnu/asm}/unistd{,_64}.h');
+  const names = namesOf(headers.map((file) => readFileSync(file, 'utf8')).join('\n'));
+  writeFileSync(tableFile, renderTable(await callAll(bench), names));
 }
