@@ -12,7 +12,13 @@ export interface Progress {
 /** Nobody looks more often. */
 const restMs = 25;
 
-/** @param write tells; what it cannot is left to the next one */
+/** After it could not be told. */
+const patienceMs = 250;
+
+/**
+ * @param write tells. What it cannot is told again, unless something newer is: the next change may be an hour away, and
+ * later builds that need a turn wait until they know what this one wants (src/queue/lua/turns.ts)
+ */
 export function createProgress(write: (record: BuildRecord) => Promise<unknown>): Progress {
   let next: BuildRecord | undefined;
   let state: 'idle' | 'telling' | 'stopped' = 'idle';
@@ -20,8 +26,12 @@ export function createProgress(write: (record: BuildRecord) => Promise<unknown>)
   const tell = async (): Promise<void> => {
     for (let record = next; record; record = next) {
       next = undefined;
-      await write(record).catch(() => {});
-      await sleep(restMs);
+      const told = await write(record).then(
+        () => true,
+        () => false,
+      );
+      if (!told && state === 'telling') next ??= record;
+      await sleep(told ? restMs : patienceMs);
     }
     if (state === 'telling') state = 'idle';
   };

@@ -44,6 +44,24 @@ test('a state that cannot be told keeps no later one back', async () => {
   await expect.poll(() => heard).toEqual([1, 2]);
 });
 
+test('a state that cannot be told is told again, unless there is a newer one or an end', async () => {
+  const { heard, write, pass, refuse } = listener();
+  const progress = createProgress(write);
+  progress.report(state(1));
+  refuse();
+  await expect.poll(() => heard).toEqual([1, 1]);
+  progress.report(state(2));
+  refuse();
+  await expect.poll(() => heard).toEqual([1, 1, 2]);
+  pass();
+  progress.report(state(3));
+  await expect.poll(() => heard).toEqual([1, 1, 2, 3]);
+  progress.stop();
+  refuse();
+  await sleep(500);
+  expect(heard).toEqual([1, 1, 2, 3]);
+});
+
 test('after stop() nothing is told', async () => {
   const { heard, write, pass } = listener();
   const progress = createProgress(write);
