@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path';
 import { Command, Option } from 'commander';
 import { type Planned, planBuild } from '../workflow/build-plan.ts';
 import { listWorkflows } from '../workflow/find.ts';
-import { type Problem, render, WorkflowError } from '../workflow/problem.ts';
+import { inOrder, type Problem, render, WorkflowError } from '../workflow/problem.ts';
 import { readWorkflowText } from '../workflow/read.ts';
 import { events } from '../workflow/when-schema.ts';
 import type { WorkflowText } from '../workflow/workflow-text.ts';
@@ -51,10 +51,12 @@ interface Group {
 async function lint(paths: readonly string[], options: LintOptions): Promise<void> {
   const groups: Group[] = [];
   for (const path of paths) groups.push(await checked(path, options));
-  const problems = groups.flatMap((group) => group.problems);
-  const warnings = groups.flatMap(({ asked, planned }) =>
-    (planned?.warnings ?? []).filter(({ file }) => asked.includes(file)),
+  const files = groups.flatMap(({ asked }) => asked);
+  const problems = inOrder(
+    groups.flatMap((group) => group.problems),
+    files,
   );
+  const warnings = inOrder(groups.flatMap(warningsOf), files);
   const ok = problems.length === 0;
   if (options.json) {
     const builds = groups.flatMap(({ planned }) => (planned ? [{ ...planned, warnings: undefined }] : []));
@@ -81,6 +83,10 @@ function linesOf({ asked, planned, problems }: Group, { plan }: LintOptions): st
 
 function renderWarning(problem: Problem): string {
   return render({ ...problem, message: `warning: ${problem.message}` });
+}
+
+function warningsOf({ asked, planned }: Group): readonly Problem[] {
+  return (planned?.warnings ?? []).filter(({ file }) => asked.includes(file));
 }
 
 /** A file of a directory of workflows is checked among the others, which it may wait for; only it is told of. */

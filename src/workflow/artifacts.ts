@@ -46,7 +46,7 @@ export function globFault(glob: string): { message: string; hint?: string } | un
   if (glob.trim() === '' || glob === '.') {
     return { message: 'the pattern names no file', hint: "all files of the workspace are '**'" };
   }
-  if (glob.includes('\0')) return { message: 'a path cannot hold NUL' };
+  if (glob.includes('\0')) return { message: 'a path cannot hold NUL', hint: 'take it out' };
   if (glob.startsWith('/')) {
     return { message: `'${glob}' is absolute`, hint: 'patterns are relative to the workspace' };
   }
@@ -54,7 +54,12 @@ export function globFault(glob: string): { message: string; hint?: string } | un
   if (glob.split(/[/{},()|]/).includes('..')) {
     return { message: `'${glob}' leaves the workspace`, hint: 'patterns cannot contain ..' };
   }
-  if (glob.startsWith('!')) return { message: 'patterns that exclude are not supported' };
+  if (glob.startsWith('!')) {
+    return {
+      message: `'${glob}' is refused: no pattern excludes`,
+      hint: "name what is wanted, as 'dist/*.tgz'",
+    };
+  }
   if (glob.endsWith('/')) {
     return { message: `'${glob}' is a directory`, hint: `its files are '${glob}**'` };
   }

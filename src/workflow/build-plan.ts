@@ -2,7 +2,7 @@ import type { BuildCircumstances } from './conditions.ts';
 import { draftsOf, type WorkflowSource } from './drafts.ts';
 import type { Finding } from './finding.ts';
 import type { BuildPlan } from './plan.ts';
-import { type Problem, WorkflowError } from './problem.ts';
+import { inOrder, type Problem, WorkflowError } from './problem.ts';
 import { createRoom, type Room } from './room.ts';
 import { readDocument, workflowName, type WorkflowText } from './workflow-text.ts';
 import { type LeftOut, reportDependencies, selectWorkflows } from './workflows.ts';
@@ -49,7 +49,13 @@ export function planBuild(
   if (problems.length > 0) throw new WorkflowError(problems);
   const { workflows, leftOut } = selectWorkflows(read.flatMap(({ drafts }) => drafts));
   const [first, ...others] = workflows;
-  const about = { warnings: [...warnings.values()], leftOut };
+  const about = {
+    warnings: inOrder(
+      [...warnings.values()],
+      files.map(({ file }) => file),
+    ),
+    leftOut,
+  };
   return first
     ? { kind: 'build', build: { workflows: [first, ...others] }, ...about }
     : { kind: 'nothing', ...about };

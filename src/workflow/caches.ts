@@ -33,7 +33,7 @@ export function readCaches(
       report({ path: [...at, 'path'], part: 'value', message, hint: 'make one cache of both' });
     }
     const fault = pathFault(cache.path, whole, workspace);
-    if (fault !== undefined) report({ path: [...at, 'path'], part: 'value', message: fault });
+    if (fault) report({ path: [...at, 'path'], part: 'value', ...fault });
     const list = Array.isArray(cache.key);
     const key = [cache.key ?? []].flat().map((written, number) => {
       const glob = written.replace(/^(\.\/+)+/, '');
@@ -49,10 +49,27 @@ function nested(one: string, other: string): boolean {
   return one.startsWith(`${other}/`) || other.startsWith(`${one}/`);
 }
 
-function pathFault(written: string, whole: string, workspace: string): string | undefined {
-  if (written.split('/').includes('..')) return `'${written}' has .. in it`;
+function pathFault(
+  written: string,
+  whole: string,
+  workspace: string,
+): { message: string; hint: string } | undefined {
+  if (written.split('/').includes('..')) {
+    return {
+      message: `'${written}' has .. in it`,
+      hint: 'write the path from the workspace, or from /, without it',
+    };
+  }
   if (`${workspace}/`.startsWith(whole === '/' ? '/' : `${whole}/`))
-    return `'${written}' holds the workspace itself`;
-  if (/^\/(proc|sys|dev|run|etc)(\/|$)/.test(whole)) return `'${written}' is not a place for files`;
+    return {
+      message: `'${written}' holds the workspace itself`,
+      hint: 'name a directory in it, or beside it',
+    };
+  if (/^\/(proc|sys|dev|run|etc)(\/|$)/.test(whole)) {
+    return {
+      message: `'${written}' is not a place for files`,
+      hint: 'name one such as /root/.cache, or in the workspace',
+    };
+  }
   return undefined;
 }

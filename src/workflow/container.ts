@@ -40,6 +40,7 @@ export function readContainer(
       path: [...path, 'privileged'],
       part: 'key',
       message: "'privileged' is refused: no build has more rights than another",
+      hint: 'leave it out; docs/security.md says what builds can do without',
     });
   }
   const isPlugin =

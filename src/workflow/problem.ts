@@ -38,12 +38,18 @@ export function render({ file, line, column, message, hint }: Problem): string {
   return text.replace(/\p{Cc}/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
-function inOrder(problems: readonly Problem[]): Problem[] {
+/** File by file in the order of `files`, or in which they first come, each by line and column, none twice. */
+export function inOrder(
+  problems: readonly Problem[],
+  order: readonly string[] = problems.map(({ file }) => file),
+): Problem[] {
   const distinct = new Map(
     problems.map((each) => [`${each.file}:${each.line}:${each.column}:${each.message}`, each]),
   );
-  const files = [...new Set(problems.map(({ file }) => file))];
+  const files = [...new Set(order)];
   const place = new Map(files.map((file, index) => [file, index]));
-  const order = ({ file }: Problem) => place.get(file) ?? 0;
-  return [...distinct.values()].sort((a, b) => order(a) - order(b) || a.line - b.line || a.column - b.column);
+  const placeOf = ({ file }: Problem) => place.get(file) ?? 0;
+  return [...distinct.values()].sort(
+    (a, b) => placeOf(a) - placeOf(b) || a.line - b.line || a.column - b.column,
+  );
 }

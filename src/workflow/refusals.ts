@@ -4,6 +4,8 @@ const network = 'a workflow has one network for all its containers; see `network
 const host = 'a build sees nothing of the host';
 const top = (key: string) => `it holds for the whole workflow; move \`${key}:\` to the top of the file`;
 
+const oldSecret = 'write `environment: { TARGET: { from_secret: SOURCE } }` for a variable';
+
 const container: Readonly<Record<string, string>> = {
   volumes: `${host}; all steps share the workspace, and \`caches:\` keep directories from build to build`,
   devices: host,
@@ -38,6 +40,8 @@ const reasons: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   step: {
     ...container,
     services: top('services'),
+    branches: 'write `when: { branch: … }`',
+    platform: 'write `labels: { platform: … }` at the top of the file',
     ports: 'all ports can be reached',
     ready: 'only services have it; make it one',
     group: 'write `depends_on:`',
@@ -51,10 +55,31 @@ const reasons: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   condition: {
     environment: 'write `evaluate:`',
   },
+  'secret file': {
+    source: oldSecret,
+    target: oldSecret,
+  },
 };
 
 /** Why a known key is refused; undefined: it is not known. */
 export function refusalOf(schemaTitle: string, key: string): string | undefined {
+  if (schemaTitle === 'map of clone steps') return 'a workspace has one source; run git in a step';
   const known = reasons[schemaTitle];
   return known !== undefined && Object.hasOwn(known, key) ? known[key] : undefined;
+}
+
+/** Why a value of a form that earlier versions took is refused, in place of what it must be; undefined: it is not known. */
+export function oldFormOf(
+  schemaTitle: string,
+  value: unknown,
+): { message: string; hint: string } | undefined {
+  if (schemaTitle !== 'event or list of events' || typeof value !== 'object' || value === null)
+    return undefined;
+  const keys = ['include', 'exclude'].filter((key) => Object.hasOwn(value, key));
+  return keys.length === 0
+    ? undefined
+    : {
+        message: `${keys.map((key) => `'${key}'`).join(' and ')} of events ${keys.length > 1 ? 'are' : 'is'} refused`,
+        hint: 'list the events that it is for: `event: [push, manual]`',
+      };
 }

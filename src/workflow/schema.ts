@@ -169,6 +169,7 @@ export const workflowSchema = {
       anyOf: [
         {
           type: 'object',
+          title: 'map of clone steps',
           additionalProperties: false,
           properties: { git: { type: 'object', title: 'clone step' } },
         },

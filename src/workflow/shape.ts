@@ -1,6 +1,6 @@
 import { type Finding, labelOf } from './finding.ts';
 import { type Fault, faultsOf, type Schema, takesText } from './json-schema.ts';
-import { refusalOf } from './refusals.ts';
+import { oldFormOf, refusalOf } from './refusals.ts';
 import { type WorkflowFile, workflowSchema } from './schema.ts';
 import { suggest } from './suggest.ts';
 
@@ -62,10 +62,13 @@ function findingOf(fault: Fault, meant: string | undefined): Finding {
     case 'too-large':
       return about(`${what} must be at most ${fault.limit}, not ${shown(value)}`);
     case 'other':
-    default:
+    default: {
+      const old = oldFormOf(schema.title ?? '', value);
+      if (old) return about(old.message, old.hint);
       return path.length === 0
         ? about(`the file must be a map with steps, not ${shown(value)}`)
         : about(`${what} must be ${expected(schema)}, not ${shown(value)}`, valueHint(schema.title, value));
+    }
   }
 }
 

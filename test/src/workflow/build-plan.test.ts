@@ -143,15 +143,15 @@ describe('what cannot be is told with its place', () => {
   });
 });
 
-test('warnings tell each thing once, with its place', () => {
+test('warnings tell each thing once, with its place, line after line', () => {
   const text = 'matrix: { A: [1, 2] }\nrunt: &x 1\n'.replace('runt: &x 1\n', 'runs_on: [failure]\n');
   const { warnings } = planBuild(
     [{ file: 'w.yaml', text: `${text}steps: [{ image: a, environment: { B: "\${C}" } }]\n` }],
     push,
   );
   expect(warnings).toEqual([
-    expect.objectContaining({ file: 'w.yaml', line: 3, message: '${C} is not known here, and is empty' }),
     { file: 'w.yaml', line: 2, column: 1, message: '`runs_on` is the old name of `when: { status: … }`' },
+    expect.objectContaining({ file: 'w.yaml', line: 3, message: '${C} is not known here, and is empty' }),
   ]);
 });
 

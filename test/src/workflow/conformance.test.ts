@@ -116,7 +116,7 @@ describe('when may be', () => {
     [`{ evaluate: 'CI_COMMIT_PULL_REQUEST_LABELS contains "deploy"' }`, 'taken'],
     [`{ evaluate: 'SKIP != "true"' }`, 'taken'],
     ['{ event: pushed }', { refused: /must be push, pull_request, .* or manual/ }],
-    ['{ event: { exclude: push } }', { refused: /must be an event or list of events/ }],
+    ['{ event: { exclude: push } }', { refused: /'exclude' of events is refused/ }],
     ['{ status: [skipped] }', { refused: /must be success or failure/ }],
     ['{ environment: production }', refusedKey],
     ["{ evaluate: 'a ==' }", { refused: /cannot be judged/ }],

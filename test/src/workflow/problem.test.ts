@@ -159,7 +159,7 @@ describe('every problem has a place, a cause and a remedy', () => {
     ['./', "the pattern names no file; all files of the workspace are '**'"],
     ['a\0b', 'a path cannot hold NUL'],
     ['dist/', "'dist/' is a directory; its files are 'dist/**'"],
-    ['!x', 'patterns that exclude are not supported'],
+    ['!x', "'!x' is refused: no pattern excludes; name what is wanted, as 'dist/*.tgz'"],
   ])('artifact %j', (glob, message) => {
     for (const artifacts of [[glob], { path: glob }]) {
       const text = JSON.stringify({ image: 'a', steps: [{ commands: 'x' }], artifacts });

@@ -151,13 +151,13 @@ describe('caches', () => {
   });
 
   test.each([
-    ['{ name: a, path: ../x }', "'../x' has .. in it"],
-    ['{ name: a, path: /a/../etc }', "'/a/../etc' has .. in it"],
-    ['{ name: a, path: / }', "'/' holds the workspace itself"],
-    ['{ name: a, path: . }', "'.' holds the workspace itself"],
-    ['{ name: a, path: /workspace/ }', "'/workspace/' holds the workspace itself"],
-    ['{ name: a, path: /proc/x }', "'/proc/x' is not a place for files"],
-    ['{ name: a, path: /etc }', "'/etc' is not a place for files"],
+    ['{ name: a, path: ../x }', "'../x' has .. in it; write the path from"],
+    ['{ name: a, path: /a/../etc }', "'/a/../etc' has .. in it; write the path from"],
+    ['{ name: a, path: / }', "'/' holds the workspace itself; name a directory in it"],
+    ['{ name: a, path: . }', "'.' holds the workspace itself; name a directory in it"],
+    ['{ name: a, path: /workspace/ }', "'/workspace/' holds the workspace itself; name a directory in it"],
+    ['{ name: a, path: /proc/x }', "'/proc/x' is not a place for files; name one such as"],
+    ['{ name: a, path: /etc }', "'/etc' is not a place for files; name one such as"],
     [
       '{ name: a, path: x }, { name: b, path: x/y/ }',
       "'x/y/' and the cache a lie in each other; make one cache of both",
