@@ -96,7 +96,7 @@ static int await_crun(pid_t crun)
 		if (errno != EINTR)
 			die("poll");
 	if (!polled[0].revents)
-		_exit(0);
+		leave();
 	close(watch);
 	while (waitpid(crun, &status, 0) < 0 && errno == EINTR)
 		;

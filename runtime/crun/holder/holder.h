@@ -87,6 +87,8 @@ void hold_lock(const char *what, const char *path);
 
 /* stream.c: between the pod and the worker. No call waits. */
 void open_stream(void);
+/* The worker wants no more, or is dead: ends the pod, of which the kernel kills and removes the rest. */
+void leave(void) __attribute__((noreturn));
 /* Whether there are frames that the worker did not take yet. Then no output is read, and little else is sent. */
 int backlog(void);
 void flush_frames(void);
