@@ -2,6 +2,7 @@ import { type Client, openClient } from '../client.ts';
 import { RefusedError } from '../client/problem.ts';
 import { loadAccess, loadConfig } from '../config.ts';
 import { UsageError } from '../usage.ts';
+import { plain } from './table.ts';
 
 /**
  * Does something with the service that COFFERDAM_URL names, or the one of this machine. What the service refuses
@@ -12,7 +13,7 @@ export async function withService<T>(work: (client: Client) => Promise<T>): Prom
   if (!/^https?:$/.test(URL.parse(url)?.protocol ?? '')) {
     throw new UsageError(`COFFERDAM_URL is '${url}'; write it as http://HOST:PORT or https://HOST`);
   }
-  const client = openClient({ url, token }, (why) => process.stderr.write(`${why}\n`));
+  const client = openClient({ url, token }, (why) => process.stderr.write(`${plain(why)}\n`));
   try {
     return await work(client);
   } catch (error) {
