@@ -1,36 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError, loadConfig } from '../config.ts';
 import { version } from '../version.ts';
+import { commands } from './commands.ts';
 import { exitCode } from './exit.ts';
 import { UsageError } from '../usage.ts';
-
-/**
- * One file a command; each exports `command()`. Loaded only when asked for: parsing the whole program would
- * cost more than starting a sandbox.
- */
-const commands: Record<string, () => Promise<{ readonly command: () => Command }>> = {
-  approve: () => import('./approve.ts'),
-  artifacts: () => import('./artifacts.ts'),
-  cache: () => import('./cache.ts'),
-  cancel: () => import('./cancel.ts'),
-  doctor: () => import('./doctor.ts'),
-  hook: () => import('./hook.ts'),
-  image: () => import('./image.ts'),
-  lint: () => import('./lint.ts'),
-  logs: () => import('./logs.ts'),
-  ls: () => import('./ls.ts'),
-  repo: () => import('./repo.ts'),
-  retry: () => import('./retry.ts'),
-  run: () => import('./run.ts'),
-  schema: () => import('./schema.ts'),
-  secret: () => import('./secret.ts'),
-  serve: () => import('./serve.ts'),
-  show: () => import('./show.ts'),
-  submit: () => import('./submit.ts'),
-  token: () => import('./token.ts'),
-  up: () => import('./up.ts'),
-  worker: () => import('./worker.ts'),
-};
 
 /** Runs the command line; returns the exit code. The process edge: errors are shown here and nowhere else. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -40,18 +13,25 @@ export async function main(argv: readonly string[]): Promise<number> {
     // So that `--` reaches the command: `run -- CMD` must not take CMD for its directory.
     .enablePositionalOptions()
     .exitOverride();
-  const wanted = commands[argv[0] ?? ''];
-  const loaders = wanted ? [wanted] : Object.values(commands);
+  // `help run` is `run --help`.
+  const line = argv[0] === 'help' && commands[argv[1] ?? ''] ? [...argv.slice(1), '--help'] : argv;
+  const wanted = commands[line[0] ?? ''];
   for (const stream of [process.stdout, process.stderr]) stream.on('error', readerGone);
   try {
-    for (const { command } of await Promise.all(loaders.map((load) => load()))) {
+    if (wanted) {
+      const { command } = await wanted.load();
       program.addCommand(command().exitOverride().copyInheritedSettings(program));
+    } else {
+      for (const [name, { group, summary }] of Object.entries(commands)) {
+        program.addCommand(new Command(name).summary(summary).helpGroup(group));
+      }
+      program.configureHelp({ subcommandTerm: (command) => command.name() }).helpCommand('help <command>');
     }
     if (argv.length === 0) {
       program.outputHelp({ error: true });
       return exitCode.usage;
     }
-    await program.parseAsync(argv, { from: 'user' });
+    await program.parseAsync(line, { from: 'user' });
     return Number(process.exitCode ?? exitCode.passed);
   } catch (error) {
     return await report(error);

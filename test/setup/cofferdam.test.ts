@@ -12,23 +12,13 @@ describe('bin/cofferdam, when nothing is missing', () => {
     expect(status, stderr).toBe(0);
   });
 
-  test('starts no other program before Node: there is none on its PATH', () => {
-    expect(execute([command, '--version'], { env: { PATH: '/nonexistent' } })).toMatchObject(version);
-  });
-
-  test('costs less than 50 ms on top of Node, also for commands that need the machine set up', () => {
-    const own = [join(checkout, '.cofferdam-tools/node/bin/node'), join(checkout, 'bin/main.ts')] as const;
-    const cache = join(checkout, '.cofferdam-tools/compile-cache');
-    const fastest = (args: readonly [string, ...string[]]) =>
-      Math.min(
-        ...Array.from({ length: 10 }, () => {
-          const began = performance.now();
-          execute([...args, 'run', '--help'], { env: { NODE_COMPILE_CACHE: cache } });
-          return performance.now() - began;
-        }),
-      );
-    expect(fastest([command]) - fastest(own)).toBeLessThan(50);
-  });
+  test.each(['--version', 'run --help'])(
+    '%s starts no other program before Node: there is none on its PATH',
+    (line) => {
+      const { status, stderr } = execute([command, ...line.split(' ')], { env: { PATH: '/nonexistent' } });
+      expect([status, stderr]).toEqual([0, '']);
+    },
+  );
 
   test('works in an empty environment', () => {
     expect(execute([command, '--version'], { env: {} })).toMatchObject(version);
