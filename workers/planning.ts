@@ -1,4 +1,4 @@
-import { machineArchitecture } from '../runtime/images/manifest.ts';
+import { machineArchitecture } from '../runtime/images/architecture.ts';
 import type { BuildCircumstances } from '../src/workflow/conditions.ts';
 import type { Trigger } from '../src/trigger.ts';
 import { type BuildFacts, buildVariables } from './ci-variables.ts';

@@ -8,7 +8,7 @@ import { sha256 } from './install.ts';
 import { packLayer } from './layer-pack.ts';
 import { hexOf, layerDirectory } from './layout.ts';
 import { endsWithUs } from './lifetime.ts';
-import { machineArchitecture } from './manifest.ts';
+import { machineArchitecture } from './architecture.ts';
 import { measure } from './measure.ts';
 import { piped } from './piped.ts';
 import type { ImageRecord } from './records.ts';

@@ -7,7 +7,8 @@ import { run } from '../command.ts';
 import { type ImageConfig, ImageError } from './image.ts';
 import { type LayerSource, unpackLayer } from './layer.ts';
 import { hexOf, layerDirectory, useLock } from './layout.ts';
-import { machineArchitecture, type ParsedManifest, parseConfig } from './manifest.ts';
+import { machineArchitecture } from './architecture.ts';
+import { type ParsedManifest, parseConfig } from './manifest.ts';
 import { type ImageRecord, type LayerRecord, readLayer, writeImage, writeLayer } from './records.ts';
 import type { Progress, Store } from './workplace.ts';
 

@@ -134,11 +134,6 @@ export function parseConfig(
   return { config: { ...config, workingDir: `/${parts.join('/')}` }, diffIds: json.rootfs.diff_ids };
 }
 
-/** What OCI calls this machine's processor. */
-export function machineArchitecture(): string {
-  return process.arch === 'x64' ? 'amd64' : process.arch;
-}
-
 function parseJson(bytes: Buffer, what: string): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { CommandError, run, type ToolCommand } from '../command.ts';
 import { ImageError } from './image.ts';
 import { endsWithUs } from './lifetime.ts';
-import { machineArchitecture } from './manifest.ts';
+import { machineArchitecture } from './architecture.ts';
 import { packageSources } from './package-sources.ts';
 import type { BootstrapReference } from './reference.ts';
 import type { Progress } from './workplace.ts';

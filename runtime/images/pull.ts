@@ -4,7 +4,8 @@ import { ImageError } from './image.ts';
 import { type ImageSource, installImage, layersOf, sha256 } from './install.ts';
 import { hexOf, makingLock } from './layout.ts';
 import { withLock } from './lock.ts';
-import { choosePlatform, machineArchitecture, parseManifest } from './manifest.ts';
+import { machineArchitecture } from './architecture.ts';
+import { choosePlatform, parseManifest } from './manifest.ts';
 import { type ImageRecord, readImage, readLayer, writeRef } from './records.ts';
 import { canonical, type RegistryReference } from './reference.ts';
 import {
