@@ -81,14 +81,19 @@ function shower(screen: Screen, choice: LogChoice | undefined) {
   let attempt: number | undefined;
   return async (event: Exclude<BuildEvent, { type: 'end' }>): Promise<void> => {
     switch (event.type) {
-      case 'log':
+      case 'log': {
+        const chosen = !choice || choice.has(event);
         if (attempt !== undefined && event.attempt > attempt) {
           await screen.logEnds();
           screen.progress(`attempt ${event.attempt}: the log begins anew`);
         }
         attempt = event.attempt;
-        if (event.cutBytes !== undefined) await screen.cutEnds(event.cutBytes);
-        return choice && !choice.has(event) ? undefined : await screen.chunk(labelOf(event), event.data);
+        // To a person the log says it itself, in a line that may be of somebody who was not chosen.
+        if (event.cutBytes !== undefined && (!('watch' in screen) || !chosen)) {
+          await screen.cutEnds(event.cutBytes);
+        }
+        return chosen ? await screen.chunk(labelOf(event), event.data) : undefined;
+      }
       case 'step': {
         const { step, workflow } = event;
         if (choice && !choice.has({ workflow, step: step.name })) return undefined;

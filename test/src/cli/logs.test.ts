@@ -26,7 +26,7 @@ afterEach(async () => {
 });
 afterAll(() => service.stop());
 
-type Written = readonly [workflow: string | undefined, step: string, text: string];
+type Written = readonly [workflow: string | undefined, step: string, text: string, cutBefore?: number];
 
 /** An attempt writes this, and ends when it may. */
 interface Attempt {
@@ -42,7 +42,8 @@ function work(workflows: readonly WorkflowRecord[], ...attempts: readonly Attemp
       const { written, ends } = attempts[fence.attempt - 1] ?? { written: [] };
       const log = openLogWriter({ redis: service.redis, storage: service.storage, fence, signal: lost });
       await service.records.progress(fence, { ...record, workflows });
-      for (const [workflow, step, text] of written) {
+      for (const [workflow, step, text, cutBefore] of written) {
+        if (cutBefore !== undefined) log.mark(cutBefore);
         await log.append(labelOf({ ...(workflow !== undefined && { workflow }), step }), Buffer.from(text));
       }
       await ends;
@@ -83,6 +84,24 @@ const all: readonly Written[] = [
   ['docs', 'unit', 'written\n'],
   ['ci', 'lint', 'clean\n'],
 ];
+
+test.each([
+  ['the log', [], 'head\n[cofferdam: 80 bytes of the log were cut here]\ntail\n'],
+  ['a step beside it', ['--step', 'lint'], '[cofferdam: 80 bytes of the log were cut here]\nclean\n'],
+])('cofferdam logs says once in %s that there is more than it has', async (_, options, shown) => {
+  const lint = options.length > 0;
+  work(lint ? [ci] : [docs], {
+    written: [
+      [lint ? 'ci' : 'docs', 'unit', 'head\n'],
+      [lint ? 'ci' : 'docs', 'unit', '[cofferdam: 80 bytes of the log were cut here]\n', 80],
+      [lint ? 'ci' : 'docs', 'unit', 'tail\n'],
+      ...(lint ? ([['ci', 'lint', 'clean\n']] as const) : []),
+    ],
+  });
+  const id = await submit();
+  const { stdout } = await command(['logs', '-f', id, ...options]);
+  expect(stdout.replace(/^── .*\n/gm, '')).toBe(shown);
+});
 
 describe('cofferdam logs --step shows what the named ones wrote', () => {
   test.each<readonly [string, readonly WorkflowRecord[], readonly string[], readonly string[], string]>([
