@@ -33,7 +33,7 @@ test('what a daemon writes after its command ended goes nowhere, and holds nothi
 
 test.each([
   ['that ignores SIGTERM', 'trap "" TERM INT; echo up; while :; do sleep 1000; done'],
-  ['that stopped itself', 'echo up; kill -STOP $$'],
+  ['that stopped itself', '(until grep -q "^State:.T" /proc/$$/status; do :; done; echo up) & kill -STOP $$'],
 ])(
   'a command %s goes on when it is asked to end, and not when the container is killed',
   async (_, script) => {
