@@ -1,8 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BuildRecord } from '../../src/build.ts';
-import { createSite, type Site } from './site.ts';
+import { createSite, project, type Site } from './site.ts';
 
 let site: Site;
 beforeAll(async () => {
@@ -10,17 +8,6 @@ beforeAll(async () => {
   await site.up();
 });
 afterAll(() => site[Symbol.asyncDispose]());
-
-/** A directory with these workflows. */
-function project(name: string, files: Readonly<Record<string, string>>): string {
-  const dir = join(site.dataDir, 'projects', name);
-  for (const [file, text] of Object.entries(files)) {
-    const path = join(dir, `.cofferdam/${file}.yaml`);
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, `image: tiny\n${text}`);
-  }
-  return dir;
-}
 
 /** The record of a build, which both commands print last. */
 async function build(...args: readonly string[]): Promise<BuildRecord> {
@@ -39,6 +26,10 @@ const endsOf = ({ workflows }: BuildRecord) =>
       return [name, `${status}${because === undefined ? '' : ` for ${because}`}: ${said}`];
     }),
   );
+
+/** Workflow files, by the names of their workflows. */
+const filesOf = (workflows: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(workflows).map(([name, text]) => [`.cofferdam/${name}.yaml`, text]));
 
 const graph = {
   bad: 'steps: [{ name: bad, script: exit 3 }, { name: mend, commands: cat no, when: { status: failure }, failure: ignore }]',
@@ -72,7 +63,7 @@ describe.each<[string, (dir: string) => Promise<BuildRecord>]>([
   ['cofferdam run', (dir) => build('run', dir, '--event', 'push')],
 ])('with %s', (_, make) => {
   test('workflows wait for what is in the build, and run in the states that they name', async () => {
-    const record = await make(project('graph', graph));
+    const record = await make(project(site, 'graph', filesOf(graph)));
     expect(record).toMatchObject({ status: 'failed', reason: 'exit' });
     expect(endsOf(record)).toEqual({
       bad: 'failed: bad failed, mend failed',
@@ -87,7 +78,7 @@ describe.each<[string, (dir: string) => Promise<BuildRecord>]>([
   });
 
   test('`failure: cancel` ends the workflows beside it, and nothing begins any more', async () => {
-    const record = await make(project('stopped', stopped));
+    const record = await make(project(site, 'stopped', filesOf(stopped)));
     expect(record).toMatchObject({ status: 'failed', reason: 'exit' });
     expect(endsOf(record)).toEqual({
       stops: 'failed: stop failed, after skipped',

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { run } from '../../runtime/command.ts';
 import type { ShownBuild } from '../../src/client.ts';
@@ -167,4 +167,14 @@ async function processesOf(dataDir: string, words: readonly string[]): Promise<n
     if (ours && words.every((word) => args.split('\0').includes(word))) found.push(pid);
   }
   return found;
+}
+
+/** A directory with workflow files, by their paths, whose steps run in the image of the site. */
+export function project(site: Site, name: string, files: Readonly<Record<string, string>>): string {
+  const dir = join(site.dataDir, 'projects', name);
+  for (const [file, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(dir, file)), { recursive: true });
+    writeFileSync(join(dir, file), `image: tiny\n${text}`);
+  }
+  return dir;
 }

@@ -1,7 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createSite, type Site, until } from './site.ts';
+import { createSite, project, type Site, until } from './site.ts';
 
 let site: Site;
 beforeAll(async () => {
@@ -10,19 +8,10 @@ beforeAll(async () => {
 });
 afterAll(() => site[Symbol.asyncDispose]());
 
-/** A directory with these workflow files. */
-function project(name: string, files: Readonly<Record<string, string>>): string {
-  const dir = join(site.dataDir, 'projects', name);
-  for (const [file, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(dir, file)), { recursive: true });
-    writeFileSync(join(dir, file), `image: tiny\n${text}`);
-  }
-  return dir;
-}
 const idIn = (text: string) => /^\w{26}/m.exec(text)?.[0] ?? '';
 
 test('all workflows of a source are one build, which is followed, shown and recorded as such', async () => {
-  const dir = project('several', {
+  const dir = project(site, 'several', {
     '.cofferdam/build.yaml': `services:
   - { name: helper, image: tiny, commands: [echo ready, sleep 100], ready: { log: ready } }
 steps:
@@ -75,7 +64,7 @@ steps:
 });
 
 test('a build that no workflow is for has passed, and says why nothing ran', async () => {
-  const dir = project('nothing', {
+  const dir = project(site, 'nothing', {
     '.cofferdam.yaml': 'when: { event: cron }\nsteps: [{ commands: [exit 1] }]',
   });
   const { code, stderr } = await site.command('submit', dir, '--follow');
@@ -84,7 +73,7 @@ test('a build that no workflow is for has passed, and says why nothing ran', asy
 });
 
 test('workflows go to a worker that has their labels, and ones that no worker can have are invalid', async () => {
-  const dir = project('labels', {
+  const dir = project(site, 'labels', {
     '.cofferdam/a.yaml': 'labels: { board: big }\nsteps: [{ commands: [echo on board] }]',
     '.cofferdam/b.yaml': 'steps: [{ commands: [echo anywhere] }]',
   });
@@ -102,7 +91,7 @@ test('workflows go to a worker that has their labels, and ones that no worker ca
   second.process.kill('SIGTERM');
   await second.ended;
 
-  const impossible = project('impossible', {
+  const impossible = project(site, 'impossible', {
     '.cofferdam/a.yaml': 'labels: { board: big }\nsteps: [{ commands: [echo] }]',
     '.cofferdam/b.yaml': 'labels: { board: small }\nsteps: [{ commands: [echo] }]',
   });
@@ -126,7 +115,7 @@ ${more}steps: [{ name: ship, commands: ['echo ships', 'sleep "$PAUSE"'] }]`;
     );
 
   test('a build that can do nothing else waits in the queue, and says for what', async () => {
-    const dir = project('deploying', { '.cofferdam.yaml': deploy() });
+    const dir = project(site, 'deploying', { '.cofferdam.yaml': deploy() });
     const first = await submit(dir, 100);
     await ships(first);
     const second = await submit(dir, 0);
@@ -144,7 +133,7 @@ ${more}steps: [{ name: ship, commands: ['echo ships', 'sleep "$PAUSE"'] }]`;
   });
 
   test('a workflow that waits while another one runs tells it in the log, and is queued', async () => {
-    const dir = project('testing', {
+    const dir = project(site, 'testing', {
       '.cofferdam/test.yaml': 'steps: [{ name: test, commands: [echo tests] }]',
       '.cofferdam/deploy.yaml': deploy('depends_on: test\n'),
     });
@@ -165,7 +154,9 @@ ${more}steps: [{ name: ship, commands: ['echo ships', 'sleep "$PAUSE"'] }]`;
   });
 
   test('workflows of one build take turns with cofferdam run too', async () => {
-    const dir = project('alone', { '.cofferdam/deploy.yaml': deploy('matrix: { TO: [here, there] }\n') });
+    const dir = project(site, 'alone', {
+      '.cofferdam/deploy.yaml': deploy('matrix: { TO: [here, there] }\n'),
+    });
     const { code, stdout } = await site.command('run', dir, '--env', 'PAUSE=0.2', '--json');
     expect(code).toBe(0);
     const told = stdout

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { afterEach, beforeEach } from 'vitest';
 
 /** A directory of a test's own, gone when disposed. */
 export interface Directory extends Disposable {
@@ -21,5 +22,18 @@ export function temporaryDirectory(parent: string = tmpdir()): Directory {
       }
     },
     [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
+  };
+}
+
+/** A new one for each test of a file. */
+export function useDirectory(): Omit<Directory, typeof Symbol.dispose> {
+  let now: Directory;
+  beforeEach(() => void (now = temporaryDirectory()));
+  afterEach(() => now[Symbol.dispose]());
+  return {
+    get path() {
+      return now.path;
+    },
+    write: (files) => now.write(files),
   };
 }

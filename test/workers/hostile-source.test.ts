@@ -1,25 +1,10 @@
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { run } from '../../runtime/command.ts';
-import { describeSource } from '../../workers/source.ts';
-import { type Directory, temporaryDirectory } from './directory.ts';
-import { commitAll, gitIn } from './work-tree.ts';
+import { useDescribedTree } from './described-tree.ts';
 
-let state: Directory;
-let tree: Directory;
-beforeAll(() => void (state = temporaryDirectory()));
-afterAll(() => state[Symbol.dispose]());
-
-beforeEach(() => {
-  tree = temporaryDirectory();
-  return () => tree[Symbol.dispose]();
-});
-
-const git = (...args: readonly string[]) => gitIn(tree.path, ...args);
-const commit = (...options: readonly string[]) => commitAll(tree.path, ...options);
-const describeTree = (below = '') => describeSource(join(tree.path, below), state.path);
-const hidden = async (below = '') => [...(await describeTree(below)).hidden].sort();
+const { tree, git, commit, describeTree, hidden } = useDescribedTree();
 
 describe('a hostile repository', () => {
   test('runs nothing, whatever its configuration names', async () => {

@@ -1,25 +1,13 @@
 import { chownSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { run } from '../../runtime/command.ts';
 import { describeSource, SourceError } from '../../workers/source.ts';
-import { type Directory, temporaryDirectory } from './directory.ts';
-import { commitAll, gitIn } from './work-tree.ts';
+import { useDescribedTree } from './described-tree.ts';
+import { gitIn } from './work-tree.ts';
+import { temporaryDirectory } from './directory.ts';
 
-let state: Directory;
-let tree: Directory;
-beforeAll(() => void (state = temporaryDirectory()));
-afterAll(() => state[Symbol.dispose]());
-
-beforeEach(() => {
-  tree = temporaryDirectory();
-  return () => tree[Symbol.dispose]();
-});
-
-const git = (...args: readonly string[]) => gitIn(tree.path, ...args);
-const commit = (...options: readonly string[]) => commitAll(tree.path, ...options);
-const describeTree = (below = '') => describeSource(join(tree.path, below), state.path);
-const hidden = async (below = '') => [...(await describeTree(below)).hidden].sort();
+const { tree, stateDir, git, commit, describeTree, hidden } = useDescribedTree();
 
 describe('what git ignores is hidden', () => {
   test('by all its rules: nested, negated, of a directory, anchored; what is not ignored stays', async () => {
@@ -113,8 +101,8 @@ describe('what git ignores is hidden', () => {
     symlinkSync(tree.path, join(links.path, 'tree'));
     symlinkSync(join(tree.path, 'sub'), join(links.path, 'sub'));
     const real = { directory: join(tree.path, 'sub'), hidden: ['b.o'] };
-    expect(await describeSource(join(links.path, 'sub'), state.path)).toMatchObject(real);
-    expect(await describeSource(join(links.path, 'tree/sub'), state.path)).toMatchObject(real);
+    expect(await describeSource(join(links.path, 'sub'), stateDir())).toMatchObject(real);
+    expect(await describeSource(join(links.path, 'tree/sub'), stateDir())).toMatchObject(real);
   });
 
   test('in a linked work tree, which has an index of its own and shares the exclude file', async () => {
@@ -229,7 +217,7 @@ describe('a source that cannot be used', () => {
       file: 'unshare',
       args: [
         ['--mount', 'sh', '-ec', script, 'sh'],
-        [process.execPath, '--input-type=module', '-e', program, tree.path, state.path],
+        [process.execPath, '--input-type=module', '-e', program, tree.path, stateDir()],
       ].flat(),
     });
     expect(stdout.toString()).toBe(

@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { beforeAll } from 'vitest';
 import { start } from '../../../runtime/command.ts';
 import { testData } from '../../rootfs.ts';
-import { temporaryDirectory } from '../../workers/directory.ts';
+import { temporaryDirectory, useDirectory } from '../../workers/directory.ts';
 import type { BuildRecord } from '../../../src/build.ts';
 
 /** The command, as users of a clone start it. */
@@ -121,6 +122,17 @@ export async function makeImage(): Promise<void> {
   using none = temporaryDirectory();
   const { code, stderr } = await cofferdam(['run', '--image', image, none.path, '--', 'true']);
   if (code !== 0) throw new Error(stderr);
+}
+
+/** A source for each test of a file, its workflow in the image, and `run` of it. */
+export function useSource() {
+  const source = useDirectory();
+  beforeAll(makeImage, 300_000);
+  return {
+    source,
+    workflow: (text: string) => source.write({ '.cofferdam.yaml': `image: ${image}\n${text}` }),
+    runSource: (...options: readonly string[]) => cofferdam(['run', ...options, source.path]),
+  };
 }
 
 export interface BuildEvent {

@@ -1,16 +1,11 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { run } from '../../../runtime/command.ts';
-import { type Directory, temporaryDirectory } from '../../workers/directory.ts';
-import { cofferdam, eventsOf, image, makeImage } from './cofferdam.ts';
+import { temporaryDirectory } from '../../workers/directory.ts';
+import { eventsOf, useSource } from './cofferdam.ts';
 
-let source: Directory;
-beforeAll(makeImage, 300_000);
-beforeEach(() => void (source = temporaryDirectory()));
-afterEach(() => source[Symbol.dispose]());
-const workflow = (text: string) => source.write({ '.cofferdam.yaml': `image: ${image}\n${text}` });
-const runSource = (...options: readonly string[]) => cofferdam(['run', ...options, source.path]);
+const { source, workflow, runSource } = useSource();
 
 describe('--artifacts', () => {
   const steps = (...commands: readonly string[]) => `steps: [{commands: ${JSON.stringify(commands)}}]\n`;

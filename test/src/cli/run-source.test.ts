@@ -1,16 +1,10 @@
 import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { run } from '../../../runtime/command.ts';
-import { type Directory, temporaryDirectory } from '../../workers/directory.ts';
-import { cofferdam, image, makeImage } from './cofferdam.ts';
+import { cofferdam, image, useSource } from './cofferdam.ts';
 
-let source: Directory;
-beforeAll(makeImage, 300_000);
-beforeEach(() => void (source = temporaryDirectory()));
-afterEach(() => source[Symbol.dispose]());
-const workflow = (text: string) => source.write({ '.cofferdam.yaml': `image: ${image}\n${text}` });
-const runSource = (...options: readonly string[]) => cofferdam(['run', ...options, source.path]);
+const { source, workflow, runSource } = useSource();
 
 describe('the source', () => {
   const state = async () => {

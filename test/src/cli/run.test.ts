@@ -1,15 +1,9 @@
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { version } from '../../../src/version.ts';
-import { type Directory, temporaryDirectory } from '../../workers/directory.ts';
-import { cofferdam, eventsOf, image, makeImage, script } from './cofferdam.ts';
+import { cofferdam, eventsOf, image, script, useSource } from './cofferdam.ts';
 
-let source: Directory;
-beforeAll(makeImage, 300_000);
-beforeEach(() => void (source = temporaryDirectory()));
-afterEach(() => source[Symbol.dispose]());
-const workflow = (text: string) => source.write({ '.cofferdam.yaml': `image: ${image}\n${text}` });
-const runSource = (...options: readonly string[]) => cofferdam(['run', ...options, source.path]);
+const { source, workflow, runSource } = useSource();
 
 describe('the exit code', () => {
   test.each([
